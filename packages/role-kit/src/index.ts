@@ -1,0 +1,40 @@
+export { ConfigError, type ConfigErrorCode, type ConfigProblem } from "./config/config-error.ts";
+export type { Environment } from "./config/environment.ts";
+export {
+  type AuthoritySettings,
+  address,
+  authoritySettings,
+  checkAuthority,
+  checkUpstream,
+  encryptionKind,
+  type IrohSettings,
+  irohSettings,
+  type ProcessSettings,
+  processSettings,
+  transportKind,
+  type UpstreamSettings,
+  upstreamSettings,
+} from "./config/fragments.ts";
+export { camelKey, snakeKey } from "./config/key-case.ts";
+export { type ConfigSource, loadConfig, MAX_CONFIG_BYTES, parseConfig } from "./config/load-config.ts";
+export { configReference, type ReferencedRole } from "./config/reference.ts";
+export { Lifetime, type LifetimeOptions } from "./lifetime.ts";
+export { describeError, type LogLevel, type LogOptions, logLevels, openLog, peerText } from "./log.ts";
+export {
+  type CounterMetric,
+  type GaugeMetric,
+  type HistogramMetric,
+  type MetricDescription,
+  type MetricsRegister,
+  metricsRegister,
+} from "./metrics.ts";
+export {
+  isLoopback,
+  type Monitoring,
+  type MonitoringSources,
+  serveMonitoring,
+  splitAddress,
+  statusJson,
+} from "./monitoring.ts";
+export { exitAfter, type ReadyMessage, type RoleContext, type RoleDefinition, runRole } from "./run-role.ts";
+export { version } from "./version.ts";
