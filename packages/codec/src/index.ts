@@ -1,0 +1,137 @@
+export { CodecError, type CodecErrorCode, codecErrorCodes } from "./codec-error.ts";
+export {
+  type Decoded,
+  type Dialect,
+  type DialectMessage,
+  type Dialects,
+  dialect,
+  type Protocol,
+  protocolNumber,
+} from "./dialect.ts";
+export {
+  B0_16M,
+  B0_32,
+  B0_64K,
+  B0_255,
+  BOOL,
+  BYTES,
+  F32,
+  type FieldType,
+  MAC,
+  OPTION,
+  PUBKEY,
+  SEQ0_64K,
+  SEQ0_255,
+  SIGNATURE,
+  STR0_255,
+  U8,
+  U16,
+  U24,
+  U32,
+  U64,
+  U256,
+  u256,
+} from "./fields.ts";
+export {
+  DECLARE_TX_DATA,
+  REQUIRES_EXTENDED_CHANNELS,
+  REQUIRES_FIXED_VERSION,
+  REQUIRES_STANDARD_JOBS,
+  REQUIRES_VERSION_ROLLING,
+  REQUIRES_WORK_SELECTION,
+} from "./flags.ts";
+export {
+  CHANNEL_MSG,
+  decodeHeader,
+  encodeHeader,
+  type Frame,
+  type FrameHeader,
+  HEADER_SIZE,
+  MAX_PAYLOAD,
+} from "./frame.ts";
+export { type MessageName, type MessageNumber, maxPayloadOf, messageNames, specName } from "./message-names.ts";
+export {
+  defineMessages,
+  type Fields,
+  type MessageDefinition,
+  type MessageOf,
+  type MessageRow,
+  type MessageSet,
+} from "./message-set.ts";
+export {
+  type ChannelEndpointChanged,
+  type CommonMessage,
+  common,
+  type Reconnect,
+  type SetupConnection,
+  type SetupConnectionError,
+  type SetupConnectionSuccess,
+} from "./messages/common.ts";
+export {
+  type ExtensionsNegotiationMessage,
+  extensionsNegotiation,
+  type RequestExtensions,
+  type RequestExtensionsError,
+  type RequestExtensionsSuccess,
+} from "./messages/extensions-negotiation.ts";
+export {
+  type AllocateMiningJobToken,
+  type AllocateMiningJobTokenSuccess,
+  type DeclareMiningJob,
+  type DeclareMiningJobError,
+  type DeclareMiningJobSuccess,
+  type JobDeclarationMessage,
+  jobDeclaration,
+  type ProvideMissingTransactions,
+  type ProvideMissingTransactionsSuccess,
+  type PushSolution,
+} from "./messages/job-declaration.ts";
+export {
+  type CloseChannel,
+  type MiningMessage,
+  mining,
+  type NewExtendedMiningJob,
+  type NewMiningJob,
+  type OpenExtendedMiningChannel,
+  type OpenExtendedMiningChannelSuccess,
+  type OpenMiningChannelError,
+  type OpenStandardMiningChannel,
+  type OpenStandardMiningChannelSuccess,
+  type SetCustomMiningJob,
+  type SetCustomMiningJobError,
+  type SetCustomMiningJobSuccess,
+  type SetExtranoncePrefix,
+  type SetGroupChannel,
+  type SetNewPrevHash,
+  type SetTarget,
+  type SubmitSharesError,
+  type SubmitSharesExtended,
+  type SubmitSharesStandard,
+  type SubmitSharesSuccess,
+  type UpdateChannel,
+  type UpdateChannelError,
+} from "./messages/mining.ts";
+export {
+  type CoinbaseOutputConstraints,
+  type NewTemplate,
+  type RequestTransactionData,
+  type RequestTransactionDataError,
+  type RequestTransactionDataSuccess,
+  type SubmitSolution,
+  type TemplateDistributionMessage,
+  type TemplateSetNewPrevHash,
+  templateDistribution,
+} from "./messages/template-distribution.ts";
+export { Reader } from "./reader.ts";
+export {
+  decodeTlvs,
+  EXTENSIONS_NEGOTIATION,
+  encodeTlvs,
+  MAX_TLVS,
+  readWorkerIdentity,
+  type Tlv,
+  type TlvByteOrder,
+  WORKER_HASHRATE_TRACKING,
+  workerIdentityTlv,
+} from "./tlv.ts";
+export { Writer } from "./writer.ts";
