@@ -1,0 +1,13 @@
+export {
+  type BlockRow,
+  type RejectRow,
+  type ShareRow,
+  type ShareStore,
+  ShareStoreError,
+  type ShareStoreErrorCode,
+  type StoreStats,
+  type Totals,
+  type WorkerSummary,
+  type WorkMinute,
+} from "./share-store.ts";
+export { openSqliteStore, type SqliteStoreOptions } from "./sqlite-store.ts";
