@@ -1,0 +1,153 @@
+import { Deadline } from "../deadline.ts";
+import { Admission, type Refusal } from "./admission.ts";
+import type { Iroh, NativeBiStream, NativeConnection, NativeEndpoint, NativeIncoming } from "./binding.ts";
+import { closeCodes } from "./fault.ts";
+import type { IrohListener } from "./listener.ts";
+import { orAbort } from "./or-abort.ts";
+import type { IrohSettings } from "./settings.ts";
+import type { IrohStream } from "./stream.ts";
+
+/** What the acceptor needs of its node. */
+export interface AcceptorOptions {
+  readonly iroh: Iroh;
+  readonly endpoint: NativeEndpoint;
+  readonly settings: IrohSettings;
+  /** Aborted when the node closes. */
+  readonly signal: AbortSignal;
+  /** The listener of an ALPN, if any. */
+  readonly listenerOf: (alpn: string) => IrohListener | undefined;
+  /** Makes and pins the stream; `onClosed` is called once when it has ended. */
+  readonly makeStream: (connection: NativeConnection, bi: NativeBiStream, onClosed: () => void) => IrohStream;
+}
+
+/** Running totals of one node's incoming connections. */
+export interface AcceptCounts {
+  /** Streams handed to listeners. */
+  readonly accepted: number;
+  /** Handshakes that failed: wrong ALPN, broken off, too slow. */
+  readonly failed: number;
+  /** Connections turned away, by reason. */
+  readonly refused: Readonly<Record<Refusal, number>>;
+}
+
+/** Takes incoming connections, each on its own, so that a silent one holds up nobody. */
+export class Acceptor {
+  readonly admission: Admission;
+  readonly #options: AcceptorOptions;
+  #accepted = 0;
+  #failed = 0;
+  readonly #refused: Record<Refusal, number> = {
+    "too-many-pending": 0,
+    "not-allowed": 0,
+    "too-many-connections": 0,
+    "unknown-alpn": 0,
+    "no-stream": 0,
+    "backlog-full": 0,
+  };
+
+  constructor(options: AcceptorOptions) {
+    this.#options = options;
+    this.admission = new Admission(options.settings);
+  }
+
+  counts(): AcceptCounts {
+    return { accepted: this.#accepted, failed: this.#failed, refused: { ...this.#refused } };
+  }
+
+  /** Runs until the endpoint closes; rejects when it breaks. */
+  async run(): Promise<void> {
+    for (;;) {
+      const incoming = await this.#options.endpoint.acceptNext();
+      if (incoming === null) return;
+      this.#take(incoming).catch(() => {
+        this.#failed += 1;
+      });
+    }
+  }
+
+  async #take(incoming: NativeIncoming): Promise<void> {
+    const from = await incoming.remoteAddr();
+    // Behind a relay the id is known, and proven by the relay, before any handshake.
+    if (from.endpointId !== undefined && !this.admission.allows(from.endpointId)) {
+      this.#count("not-allowed");
+      return incoming.refuse();
+    }
+    const source = from.endpointId ?? from.addr?.replace(/:\d+$/, "") ?? "unknown";
+    const full = this.admission.begin(source);
+    if (full !== undefined) {
+      this.#count(full);
+      return incoming.refuse();
+    }
+    try {
+      if (this.admission.crowded && !(await incoming.remoteAddrValidated())) return await incoming.retry();
+      await this.#greet(await this.#handshake(incoming));
+    } finally {
+      this.admission.finish(source);
+    }
+  }
+
+  async #handshake(incoming: NativeIncoming): Promise<NativeConnection> {
+    using deadline = this.#deadline();
+    const { signal } = deadline;
+    const accepting = await orAbort(incoming.accept(), signal, () => undefined);
+    return await orAbort(accepting.connect(), signal, (late) =>
+      this.#close(late, closeCodes.policy, "handshake-too-slow"),
+    );
+  }
+
+  /** The peer's id is proven from here on; it may not have a stream yet. */
+  async #greet(connection: NativeConnection): Promise<void> {
+    const alpn = new TextDecoder().decode(this.#options.iroh.fromNative(connection.alpn()));
+    const listener = this.#options.listenerOf(alpn);
+    if (listener === undefined) return this.#refuse(connection, "unknown-alpn");
+    const peer = connection.remoteId().toString();
+    const refusal = this.admission.connect(peer);
+    if (refusal !== undefined) return this.#refuse(connection, refusal);
+    let stream: IrohStream | undefined;
+    try {
+      const bi = await this.#firstStream(connection);
+      if (bi === undefined) return this.#refuse(connection, "no-stream");
+      stream = this.#options.makeStream(connection, bi, () => this.admission.disconnect(peer));
+    } finally {
+      if (stream === undefined) this.admission.disconnect(peer);
+    }
+    if (listener.offer(stream)) {
+      this.#accepted += 1;
+    } else {
+      this.#refuse(connection, "backlog-full");
+      stream.abort(new Error("backlog full"));
+    }
+  }
+
+  /** Undefined when the peer sends nothing in time. An abandoned acceptBi would steal a later stream: the caller closes. */
+  async #firstStream(connection: NativeConnection): Promise<NativeBiStream | undefined> {
+    // Cannot take back what the handshake granted, but grants no more.
+    connection.setMaxConcurrentUniStreams(0n);
+    connection.setMaxConcurrentBiStreams(1n);
+    using deadline = this.#deadline();
+    try {
+      return await orAbort(connection.acceptBi(), deadline.signal, () => undefined);
+    } catch (error) {
+      if (deadline.signal.aborted) return undefined;
+      throw error;
+    }
+  }
+
+  #deadline(): Deadline {
+    return new Deadline(this.#options.signal, this.#options.settings.acceptTimeoutMs);
+  }
+
+  #refuse(connection: NativeConnection, reason: Refusal): void {
+    this.#count(reason);
+    const overload = reason === "too-many-connections" || reason === "backlog-full";
+    this.#close(connection, overload ? closeCodes.overload : closeCodes.policy, reason);
+  }
+
+  #close(connection: NativeConnection, code: bigint, text: string): void {
+    connection.close(code, this.#options.iroh.nativeText(text));
+  }
+
+  #count(reason: Refusal): void {
+    this.#refused[reason] += 1;
+  }
+}

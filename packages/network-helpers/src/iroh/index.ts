@@ -1,0 +1,11 @@
+export type { AcceptCounts } from "./acceptor.ts";
+export { formatIrohAddress, parseIrohAddress } from "./address.ts";
+export type { Refusal } from "./admission.ts";
+export { alpns, type ProtocolAlpns } from "./alpns.ts";
+export { endpointIdOf, parseEndpointId } from "./endpoint-id.ts";
+export { IrohNodeManager, type IrohStats } from "./iroh-node-manager.ts";
+export { IrohListener } from "./listener.ts";
+export { defaultLiveness, type LivenessOptions } from "./liveness.ts";
+export { loadOrCreateSecretKey } from "./secret-key.ts";
+export type { IrohOptions, IrohRelay } from "./settings.ts";
+export { encodeTicket, type IrohAddress, parseTicket } from "./ticket.ts";

@@ -1,0 +1,263 @@
+import { randomBytes } from "node:crypto";
+import type { Listener, Transport } from "../byte-stream.ts";
+import { within } from "../deadline.ts";
+import { abortError, NetworkError, printable } from "../errors.ts";
+import { type AcceptCounts, Acceptor } from "./acceptor.ts";
+import { type Iroh, loadIroh, type NativeBiStream, type NativeConnection, type NativeEndpoint } from "./binding.ts";
+import { dialIroh } from "./dial.ts";
+import { bindEndpoint } from "./endpoint.ts";
+import { endpointIdOf, KEY_SIZE, parseEndpointId } from "./endpoint-id.ts";
+import { IrohListener } from "./listener.ts";
+import { orAbort } from "./or-abort.ts";
+import { loadOrCreateSecretKey, secretKeyFromEnvironment } from "./secret-key.ts";
+import { type IrohOptions, type IrohSettings, irohSettings } from "./settings.ts";
+import { IrohStream } from "./stream.ts";
+import { StreamRegistry } from "./stream-registry.ts";
+import { encodeTicket, type IrohAddress } from "./ticket.ts";
+
+/** Longest wait for the endpoint to tell its peers goodbye. */
+const ENDPOINT_CLOSE_MS = 5_000;
+
+/** Every node of this process: an endpoint the garbage collector gets drops its connections without a word to the peers. */
+const running = new Map<string, IrohNodeManager | "starting">();
+
+/** What an Iroh node is doing. */
+export interface IrohStats {
+  /** Open streams, dialled and accepted. */
+  readonly streams: number;
+  /** Incoming connections between first packet and first stream. */
+  readonly pending: number;
+  /** ALPNs being listened on. */
+  readonly alpns: readonly string[];
+  /** Totals of incoming connections since the start. */
+  readonly incoming: AcceptCounts;
+}
+
+/**
+ * One Iroh endpoint: an identity, its UDP sockets, its connections and its listeners by ALPN. Make one a process and
+ * identity and keep it for as long as the process needs Iroh; listeners come and go on it.
+ */
+export class IrohNodeManager implements AsyncDisposable {
+  /** This node's endpoint id, 64 hex digits. */
+  readonly endpointId: string;
+  readonly #iroh: Iroh;
+  readonly #settings: IrohSettings;
+  readonly #endpoint: NativeEndpoint;
+  readonly #registry: StreamRegistry;
+  readonly #acceptor: Acceptor;
+  readonly #listeners = new Map<string, IrohListener>();
+  readonly #closing = new AbortController();
+  #online: Promise<void> | undefined;
+  #disposal: Promise<void> | undefined;
+
+  private constructor(iroh: Iroh, endpoint: NativeEndpoint, node: { endpointId: string; settings: IrohSettings }) {
+    this.endpointId = node.endpointId;
+    this.#iroh = iroh;
+    this.#settings = node.settings;
+    this.#endpoint = endpoint;
+    this.#registry = new StreamRegistry(node.settings.liveness.checkIntervalMs);
+    this.#acceptor = new Acceptor({
+      iroh,
+      endpoint,
+      settings: node.settings,
+      signal: this.#closing.signal,
+      listenerOf: (alpn) => this.#listeners.get(alpn),
+      makeStream: (connection, bi, onClosed) => this.#makeStream({ connection, bi }, onClosed),
+    });
+  }
+
+  /**
+   * Starts a node. Aborting `signal` closes it as disposing does. Rejects with NetworkError: "iroh-unavailable" without
+   * the optional package, "invalid-config" for bad settings, "node-initialisation" when a socket cannot be bound or this
+   * process already runs a node of the same identity.
+   */
+  static async start(options: IrohOptions & { readonly signal: AbortSignal }): Promise<IrohNodeManager> {
+    const settings = irohSettings(options);
+    const iroh = await loadIroh();
+    const secretKey = await identity(options);
+    const endpointId = endpointIdOf(secretKey);
+    if (options.signal.aborted) throw abortError(options.signal, endpointId, "starting the Iroh node");
+    if (running.has(endpointId)) {
+      const message = `this process already runs an Iroh node with endpoint id ${endpointId}; share that one`;
+      throw new NetworkError("node-initialisation", { peer: endpointId, message });
+    }
+    running.set(endpointId, "starting");
+    try {
+      const endpoint = await bindEndpoint(iroh, settings, secretKey);
+      const node = new IrohNodeManager(iroh, endpoint, { endpointId, settings });
+      running.set(endpointId, node);
+      node.#run(options.signal);
+      return node;
+    } catch (error) {
+      running.delete(endpointId);
+      throw error;
+    }
+  }
+
+  /** Where this node can be reached, as far as it knows by now. */
+  address(): IrohAddress {
+    const address = this.#endpoint.addr();
+    const relayUrl = address.relayUrl();
+    return {
+      endpointId: this.endpointId,
+      relayUrls: relayUrl === null ? [] : [relayUrl],
+      addresses: address.directAddresses(),
+    };
+  }
+
+  /** The same as one word to hand to a dialler. */
+  ticket(): string {
+    return encodeTicket(this.address());
+  }
+
+  /** Local UDP addresses, `IP:PORT` and `[IPv6]:PORT`. */
+  boundAddresses(): readonly string[] {
+    return this.#endpoint.boundSockets();
+  }
+
+  /** Resolves once a relay is connected, which without a reachable one is never: give the signal a time limit. */
+  async online({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.#online ??= this.#endpoint.online();
+    try {
+      await orAbort(this.#online, signal, () => undefined);
+    } catch (error) {
+      throw signal.aborted ? abortError(signal, this.endpointId, "waiting for a relay") : error;
+    }
+  }
+
+  /** Replaces the endpoint ids that may connect (empty: all), and breaks the accepted connections of all others. */
+  setAllowedPeers(peers: readonly string[]): void {
+    const ids = peers.map(parseEndpointId);
+    this.#acceptor.admission.setAllowedPeers(ids);
+    for (const stream of this.#registry.all()) {
+      if (!stream.accepted || this.#acceptor.admission.allows(stream.peer)) continue;
+      const message = `${stream.peer}: no longer among the allowed peers`;
+      stream.abort(new NetworkError("refused", { peer: stream.peer, message }));
+    }
+  }
+
+  /**
+   * Streams of one ALPN over this node. Dial addresses are those of `parseIrohAddress`; the listen address is "" and each
+   * ALPN can be listened on once at a time. The peer sees a dialled stream when its first byte arrives.
+   */
+  transport(alpn: string): Transport {
+    const length = new TextEncoder().encode(alpn).length;
+    if (length === 0 || length > 255) {
+      throw new NetworkError("invalid-config", { peer: "", message: "an ALPN is 1 to 255 bytes long" });
+    }
+    return {
+      kind: "iroh",
+      dial: (address, { signal }) => this.#dial(alpn, address, signal),
+      listen: (address, { signal }) => this.#listen(alpn, address, signal),
+    };
+  }
+
+  /** Counters as of now. */
+  stats(): IrohStats {
+    return {
+      streams: this.#registry.size,
+      pending: this.#acceptor.admission.pending,
+      alpns: [...this.#listeners.keys()],
+      incoming: this.#acceptor.counts(),
+    };
+  }
+
+  /** Stops accepting, ends every stream gracefully and tells the peers. The UDP port is free after the next garbage collection. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal ??= this.#close();
+    return this.#disposal;
+  }
+
+  #run(signal: AbortSignal): void {
+    const close = (): void => void this[Symbol.asyncDispose]();
+    signal.addEventListener("abort", close, { once: true });
+    this.#closing.signal.addEventListener("abort", () => signal.removeEventListener("abort", close), { once: true });
+    // The loop ends when the endpoint closes. Should the endpoint break by itself, the node is of no use any more.
+    this.#acceptor.run().then(close, close);
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    for (const listener of this.#listeners.values()) listener.end();
+    await Promise.all(this.#registry.all().map((stream) => stream[Symbol.asyncDispose]()));
+    this.#registry.stop();
+    await within(ENDPOINT_CLOSE_MS, this.#endpoint.close()).catch(() => false);
+    running.delete(this.endpointId);
+  }
+
+  async #dial(alpn: string, address: string, signal: AbortSignal): Promise<IrohStream> {
+    if (this.#closing.signal.aborted) throw this.#closed();
+    const parts = await dialIroh(
+      { iroh: this.#iroh, endpoint: this.#endpoint, endpointId: this.endpointId, settings: this.#settings },
+      { alpn, address, signal },
+    );
+    // Closed meanwhile: nothing would end the stream any more.
+    if (this.#closing.signal.aborted) throw this.#closed();
+    return this.#makeStream(parts, undefined);
+  }
+
+  async #listen(alpn: string, address: string, signal: AbortSignal): Promise<Listener> {
+    if (this.#closing.signal.aborted) throw this.#closed();
+    if (signal.aborted) throw abortError(signal, this.endpointId, "starting to listen");
+    if (address !== "") {
+      const message = `an Iroh listener takes no address, but got "${printable(address)}"; set the node's bind addresses instead`;
+      throw new NetworkError("invalid-config", { peer: this.endpointId, message });
+    }
+    if (this.#listeners.has(alpn)) {
+      const message = `this node already listens on ALPN ${printable(alpn)}; stop that listener first or use another ALPN`;
+      throw new NetworkError("node-initialisation", { peer: this.endpointId, message });
+    }
+    const listener = new IrohListener({
+      address: () => this.address(),
+      onEnded: () => {
+        signal.removeEventListener("abort", stop);
+        this.#listeners.delete(alpn);
+        this.#announceAlpns();
+      },
+    });
+    const stop = (): void => listener.end();
+    signal.addEventListener("abort", stop, { once: true });
+    this.#listeners.set(alpn, listener);
+    this.#announceAlpns();
+    return listener;
+  }
+
+  #announceAlpns(): void {
+    this.#endpoint.setAlpns([...this.#listeners.keys()].map((alpn) => this.#iroh.nativeText(alpn)));
+  }
+
+  #makeStream(
+    parts: { readonly connection: NativeConnection; readonly bi: NativeBiStream },
+    onAcceptedClosed: (() => void) | undefined,
+  ): IrohStream {
+    const stream = new IrohStream({
+      iroh: this.#iroh,
+      parts: { ...parts, endpoint: this.#endpoint },
+      accepted: onAcceptedClosed !== undefined,
+      settings: this.#settings,
+      onClosed: (closed) => {
+        if (this.#registry.remove(closed)) onAcceptedClosed?.();
+      },
+    });
+    this.#registry.add(stream);
+    return stream;
+  }
+
+  #closed(): NetworkError {
+    const message = `the Iroh node ${this.endpointId} is closed; start a new one`;
+    return new NetworkError("closed", { peer: this.endpointId, message });
+  }
+}
+
+/** The options' key, else the environment's, else the key file's, else a new one. */
+async function identity(options: IrohOptions): Promise<Uint8Array> {
+  const { secretKey } = options;
+  if (secretKey !== undefined) {
+    if (secretKey.length === KEY_SIZE) return secretKey;
+    const message = `Iroh setting secretKey: needs ${KEY_SIZE} bytes, got ${secretKey.length}`;
+    throw new NetworkError("invalid-config", { peer: "", message });
+  }
+  const env = options.env ?? process.env;
+  if (options.secretKeyPath !== undefined) return loadOrCreateSecretKey(options.secretKeyPath, env);
+  return secretKeyFromEnvironment(env) ?? new Uint8Array(randomBytes(KEY_SIZE));
+}
