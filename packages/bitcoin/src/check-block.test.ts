@@ -262,6 +262,10 @@ describe("a block with one fault", () => {
   });
 });
 
+test("a block of more bytes than weight is allowed is not even read", () => {
+  expect(checkBlock(new Uint8Array(4_000_001), context)).toEqual(["bad-blk-weight"]);
+});
+
 describe("a block with many faults", () => {
   test("is told all of them", () => {
     const block = mine({ header: { ntime: 1, version: 1 }, coinbase: witness() });

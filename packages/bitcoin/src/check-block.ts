@@ -5,7 +5,14 @@ import { type Hash, hash, sha256d } from "./hash.ts";
 import { encodeHeader, HEADER_SIZE, type HeaderFields } from "./header.ts";
 import { hashPair, merkleRootOf, merkleTree } from "./merkle.ts";
 import { meetsTarget, type Target, targetFromBits, targetToBytes } from "./target.ts";
-import { compactSize, encodeTransaction, isCoinbase, legacySigops, type Transaction } from "./transaction.ts";
+import {
+  compactSize,
+  encodeTransaction,
+  isCoinbase,
+  legacySigops,
+  MAX_BLOCK_WEIGHT,
+  type Transaction,
+} from "./transaction.ts";
 
 /** What a block has to fit. */
 export interface BlockContext {
@@ -53,7 +60,6 @@ export type BlockFault =
   | "time-too-old"
   | "unexpected-witness";
 
-const MAX_BLOCK_WEIGHT = 4_000_000;
 const MAX_BLOCK_SIGOPS_COST = 80_000;
 const WITNESS_SCALE_FACTOR = 4;
 const MAX_FUTURE_SECONDS = 7_200;
@@ -67,6 +73,7 @@ const FINAL_SEQUENCE = 0xffffffff;
  * not looked up: the transactions come from a template whose maker has done that. Never throws for bad bytes.
  */
 export function checkBlock(block: Uint8Array, context: BlockContext): readonly BlockFault[] {
+  if (block.length > MAX_BLOCK_WEIGHT) return ["bad-blk-weight"];
   let decoded: Block;
   try {
     decoded = decodeBlock(block);

@@ -88,6 +88,12 @@ describe("transactions", () => {
     );
   });
 
+  test("that fit in no block are not even read", () => {
+    const tx = decodeTransaction(fromHex(unsigned));
+    const bytes = encodeTransaction({ ...tx, outputs: [{ value: 0n, script: new Uint8Array(4_000_000) }] });
+    expect(() => decodeTransaction(bytes)).toThrow(expect.objectContaining({ code: "bad-transaction" }));
+  });
+
   test("that spend something are no coinbase", () => {
     expect(isCoinbase(decodeTransaction(fromHex(unsigned)))).toBe(false);
   });

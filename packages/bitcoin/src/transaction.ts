@@ -40,6 +40,9 @@ export interface Transaction {
   readonly segwit: boolean;
 }
 
+/** The most a block may weigh (BIP141), so also the most bytes a block or a transaction may have. */
+export const MAX_BLOCK_WEIGHT = 4_000_000;
+
 type RawTransaction = ReturnType<typeof RawTx.decode>;
 
 const rawOutputs = BTCArray(RawOutput);
@@ -79,7 +82,7 @@ export function encodeTransaction(tx: Transaction, withWitness: boolean = tx.seg
 export function decodeTransaction(bytes: Uint8Array): Transaction {
   let raw: RawTransaction;
   try {
-    raw = RawTx.decode(bytes);
+    raw = RawTx.decode(withinBlock(bytes));
   } catch (cause) {
     throw new BitcoinError("bad-transaction", "the bytes are not one serialized transaction", { cause });
   }
@@ -94,7 +97,7 @@ export function decodeTransaction(bytes: Uint8Array): Transaction {
 export function decodeTransactions(bytes: Uint8Array): readonly Transaction[] {
   let raw: RawTransaction[];
   try {
-    raw = rawTransactions.decode(bytes);
+    raw = rawTransactions.decode(withinBlock(bytes));
   } catch (cause) {
     throw new BitcoinError("bad-transaction", "the bytes are not a list of serialized transactions", { cause });
   }
@@ -167,6 +170,12 @@ export function decodeOutputs(bytes: Uint8Array, count: number): readonly TxOutp
 export function compactSize(n: number): Uint8Array {
   if (!Number.isSafeInteger(n) || n < 0) throw new RangeError(`${n} is not a count`);
   return CompactSizeLen.encode(n);
+}
+
+/** Reading makes many small objects out of few bytes, so bytes that fit in no block are not read at all. */
+function withinBlock(bytes: Uint8Array): Uint8Array {
+  if (bytes.length > MAX_BLOCK_WEIGHT) throw new RangeError(`${bytes.length} bytes do not fit in a block`);
+  return bytes;
 }
 
 function parsed(tx: Transaction | Uint8Array): Transaction {
