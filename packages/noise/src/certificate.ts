@@ -10,7 +10,7 @@ const CERTIFICATE_VERSION = 0;
 /** Length of version, valid_from and not_valid_after together. */
 const SIGNED_FIELDS_SIZE = 10;
 /** Length of SIGNATURE_NOISE_MESSAGE (spec 4.5.2). */
-export const SIGNATURE_NOISE_MESSAGE_SIZE = 74;
+const SIGNATURE_NOISE_MESSAGE_SIZE = 74;
 /** Times are U32 seconds: the year 2106. */
 const MAX_TIME = 0xffffffff;
 
@@ -70,13 +70,14 @@ export function verifyCertificate(
     );
   }
   const now = Math.floor(expected.now / 1000);
-  if (now + CLOCK_LEEWAY_SEC < certificate.validFrom) {
+  // Written so that a time that is not a number is refused.
+  if (!(now + CLOCK_LEEWAY_SEC >= certificate.validFrom)) {
     throw new NoiseError(
       "certificate-not-yet-valid",
       `the server's certificate starts at ${iso(certificate.validFrom)}, it is ${iso(now)} here; check both clocks`,
     );
   }
-  if (now - CLOCK_LEEWAY_SEC > certificate.notValidAfter) {
+  if (!(now - CLOCK_LEEWAY_SEC <= certificate.notValidAfter)) {
     throw new NoiseError(
       "certificate-expired",
       `the server's certificate ended at ${iso(certificate.notValidAfter)}, it is ${iso(now)} here; check both clocks`,

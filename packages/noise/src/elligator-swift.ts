@@ -7,7 +7,7 @@ import type { EllSwiftKeypair, EllSwiftPublicKey, Entropy } from "./crypto.ts";
 import { expectLength, NoiseError } from "./errors.ts";
 
 /** Length of an ElligatorSwift encoding. */
-export const ELLSWIFT_SIZE = 64;
+const ELLSWIFT_SIZE = 64;
 /** Length of secret keys and of X coordinates. */
 export const KEY_SIZE = 32;
 /** SEC1's prefix of a compressed point with an even Y; the parity does not matter where only X is used. */
@@ -76,7 +76,10 @@ export function taggedEcdhHash(
   initiator: EllSwiftPublicKey,
   responder: EllSwiftPublicKey,
 ): Uint8Array {
-  return sha256(concatBytes(ECDH_PREFIX, initiator.publicKey, responder.publicKey, sharedX));
+  const preimage = concatBytes(ECDH_PREFIX, initiator.publicKey, responder.publicKey, sharedX);
+  const secret = sha256(preimage);
+  preimage.fill(0);
+  return secret;
 }
 
 /** `length` bytes of `entropy`; a source that returns too few must not weaken a key silently. */

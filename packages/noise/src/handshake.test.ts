@@ -184,6 +184,7 @@ describe("the initiator's trust", () => {
     expect(() => connect(NOW, start - 10_001)).toThrow(withCode("certificate-not-yet-valid"));
     expect(() => connect(NOW, start - 11_000)).toThrow(withCode("certificate-not-yet-valid"));
     expect(() => connect(NOW, end + 11_000)).toThrow(withCode("certificate-expired"));
+    expect(() => connect(NOW, Number.NaN)).toThrow(Error);
   });
 
   test("needs an authority that is a key", () => {

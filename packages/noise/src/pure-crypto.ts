@@ -9,7 +9,8 @@ import { decodeEllSwift, drawKeypair, EVEN_Y, taggedEcdhHash } from "./elligator
 import { NoiseError } from "./errors.ts";
 import { aeadFrameOpener, aeadFrameSealer } from "./frames.ts";
 
-const aeadFunctions: AeadFunctions = {
+/** @noble's ChaCha20-Poly1305, the IETF variant of RFC 8439. */
+export const pureAead: AeadFunctions = {
   encrypt: (destination, plaintext, { key, nonce, ad }) => {
     chacha20poly1305(key, nonce, ad).encrypt(plaintext, destination);
   },
@@ -23,7 +24,7 @@ const aeadFunctions: AeadFunctions = {
   },
 };
 
-const aead = (key: Uint8Array): Aead => new CipherState(aeadFunctions, key);
+const aead = (key: Uint8Array): Aead => new CipherState(pureAead, key);
 
 /** Noise cryptography in TypeScript alone (@noble, @scure): always there, and the oracle for every faster implementation. */
 export const pureCrypto: NoiseCrypto = {
