@@ -1,0 +1,1 @@
+export { FastCryptoError, type LoadedCrypto, loadCrypto } from "./load.ts";
