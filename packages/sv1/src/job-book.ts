@@ -23,7 +23,9 @@ export class JobBook {
   readonly #limits: { readonly jobs: number; readonly staleJobs: number; readonly shares: number };
   readonly #live = new Map<string, IssuedJob>();
   readonly #stale = new Set<string>();
+  /** Header hashes of the shares on `#tip`. */
   readonly #shares = new Set<string>();
+  #tip = "";
 
   constructor(limits: { readonly jobs: number; readonly staleJobs: number; readonly shares: number }) {
     this.#limits = limits;
@@ -34,22 +36,25 @@ export class JobBook {
     return this.#live.has(id) || this.#stale.has(id);
   }
 
-  /** Takes a job in. Jobs on another tip die with it; the oldest goes when there are too many. */
+  /** Takes a job in. Jobs on another tip die with it, and their shares can be forgotten; the oldest of too many goes. */
   add(issued: IssuedJob): void {
-    const newest = [...this.#live.values()].at(-1);
-    if (newest !== undefined && hex(newest.job.prevHash) !== hex(issued.job.prevHash)) this.retireAll();
+    const tip = hex(issued.job.prevHash);
+    if (tip !== this.#tip) {
+      this.retireAll();
+      this.#shares.clear();
+      this.#tip = tip;
+    }
     this.#live.set(issued.job.id, issued);
     if (this.#live.size > this.#limits.jobs) dropOldest(this.#live);
   }
 
-  /** Makes all jobs stale. Their shares can be forgotten: a stale share is refused before it is looked at. */
+  /** Makes all jobs stale. Shares stay known: the same work may come back under another id. */
   retireAll(): void {
     for (const id of this.#live.keys()) {
       this.#stale.add(id);
       if (this.#stale.size > this.#limits.staleJobs) dropOldest(this.#stale);
     }
     this.#live.clear();
-    this.#shares.clear();
   }
 
   /** The job of that id, `stale` when it has died, `unknown` when it never was or is long gone. */

@@ -160,7 +160,8 @@ export class Sv1ServerSession {
   #onFault(fault: Sv1Fault): void {
     this.#emit({ type: "fault", code: fault.code });
     // Who starts with nonsense speaks another protocol; who ends up with it has a bug worth an answer.
-    if (!this.#spoken) return this.#close("not-stratum");
+    const foreign = fault.code === "not-json" || fault.code === "not-an-object";
+    if (foreign && !this.#spoken) return this.#close("not-stratum");
     this.#refuse(fault.id, `Invalid message: ${fault.code}`);
   }
 
