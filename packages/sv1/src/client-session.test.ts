@@ -123,6 +123,21 @@ describe("the client", () => {
     expect(sent(session.handle({ type: "submit", submit: share }, clock.now))).toHaveLength(1);
   });
 
+  test("forgets a submit once it is answered", () => {
+    const { session, pool, clock, tick } = ready();
+    const [effect] = pool(bitaxeGamma.notify);
+    const job = (effect as { job: Sv1ClientJob }).job;
+    const submit = { job, extranonce2: new Uint8Array(4), ntime: job.ntime, nonce: 1, version: job.version };
+    for (let at = 0; at < 600; at++) {
+      const [line = ""] = sent(session.handle({ type: "submit", submit }, clock.now));
+      expect(pool({ id: JSON.parse(line).id, result: true, error: null })).toMatchObject([
+        { outcome: { kind: "accepted" } },
+      ]);
+    }
+    clock.now += 60_000;
+    expect(tick()).toEqual([]);
+  });
+
   test("reports a refused name and a refused subscription", () => {
     const { pool } = client({ versionRolling: false });
     expect(pool({ id: 2, result: false, error: [24, "bad worker", null] })).toEqual([
