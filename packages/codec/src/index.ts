@@ -49,7 +49,15 @@ export {
   HEADER_SIZE,
   MAX_PAYLOAD,
 } from "./frame.ts";
-export { type MessageName, type MessageNumber, maxPayloadOf, messageNames, specName } from "./message-names.ts";
+export {
+  type MessageName,
+  type MessageNumber,
+  type MessageProtocol,
+  maxPayloadOf,
+  messageNames,
+  messageSets,
+  specName,
+} from "./message-names.ts";
 export {
   defineMessages,
   type Fields,

@@ -12,7 +12,7 @@ export interface MessageDefinition {
   readonly type: number;
   /** Whether the frame carries the channel_msg bit (spec chapter 8). */
   readonly channel: boolean;
-  /** Where the specification describes the message: a section, or a section of an extension's document. */
+  /** Section of the specification, or of the extension's document, that describes the message. */
   readonly section: string;
   /** Who sends it. */
   readonly sender: "client" | "server" | "both";

@@ -9,12 +9,14 @@ export class Writer {
   at = "";
   /** Most bytes that may be written before `frame-too-large`. */
   readonly #limit: number;
-  #bytes: Uint8Array = new Uint8Array(INITIAL_CAPACITY);
-  #view: DataView = new DataView(this.#bytes.buffer);
+  #bytes: Uint8Array;
+  #view: DataView;
   #offset = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
+    this.#bytes = new Uint8Array(Math.min(limit, INITIAL_CAPACITY));
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** Bytes written since the last {@link start}. */
@@ -42,31 +44,35 @@ export class Writer {
   /** One byte; `value-out-of-range` unless an integer of 0 to 0xff. */
   uint8(value: number): void {
     this.#check(value, 0xff);
-    this.#view.setUint8(this.#advance(1), value);
+    const start = this.#advance(1);
+    this.#view.setUint8(start, value);
   }
 
   /** Two bytes, little-endian unless told; `value-out-of-range` unless an integer of 0 to 0xffff. */
   uint16(value: number, littleEndian = true): void {
     this.#check(value, 0xffff);
-    this.#view.setUint16(this.#advance(2), value, littleEndian);
+    const start = this.#advance(2);
+    this.#view.setUint16(start, value, littleEndian);
   }
 
   /** Three bytes, little-endian; `value-out-of-range` unless an integer of 0 to 0xffffff. */
   uint24(value: number): void {
     this.#check(value, 0xffffff);
-    this.#setUint24(this.#advance(3), value);
+    this.patchUint24(this.#advance(3), value);
   }
 
   /** Four bytes, little-endian; `value-out-of-range` unless an integer of 0 to 0xffffffff. */
   uint32(value: number): void {
     this.#check(value, 0xffffffff);
-    this.#view.setUint32(this.#advance(4), value, true);
+    const start = this.#advance(4);
+    this.#view.setUint32(start, value, true);
   }
 
   /** Eight bytes, little-endian; `value-out-of-range` unless a bigint of 0 to 2^64 - 1. */
   uint64(value: bigint): void {
     if (typeof value !== "bigint" || value < 0n || value > 0xffffffffffffffffn) throw this.fault("value-out-of-range");
-    this.#view.setBigUint64(this.#advance(8), value, true);
+    const start = this.#advance(8);
+    this.#view.setBigUint64(start, value, true);
   }
 
   /** Four bytes, little-endian IEEE 754, rounded; `value-out-of-range` for a finite number that rounds to infinity. */
@@ -74,7 +80,8 @@ export class Writer {
     if (typeof value !== "number" || (Number.isFinite(value) && !Number.isFinite(Math.fround(value)))) {
       throw this.fault("value-out-of-range");
     }
-    this.#view.setFloat32(this.#advance(4), value, true);
+    const start = this.#advance(4);
+    this.#view.setFloat32(start, value, true);
   }
 
   /** The bytes as they are. */
@@ -85,10 +92,6 @@ export class Writer {
 
   /** Overwrites three bytes written before, little-endian. */
   patchUint24(offset: number, value: number): void {
-    this.#setUint24(offset, value);
-  }
-
-  #setUint24(offset: number, value: number): void {
     this.#view.setUint16(offset, value & 0xffff, true);
     this.#view.setUint8(offset + 2, value >>> 16);
   }
@@ -97,11 +100,12 @@ export class Writer {
     if (!Number.isInteger(value) || value < 0 || value > max) throw this.fault("value-out-of-range");
   }
 
+  /** Makes room and moves on. Call it before touching the view: it may replace the buffer. */
   #advance(length: number): number {
     const start = this.#offset;
     const end = start + length;
     if (end > this.#limit) throw this.fault("frame-too-large");
-    if (end > this.#bytes.length) this.#replaceBuffer(Math.max(end, this.#bytes.length * 2));
+    if (end > this.#bytes.length) this.#replaceBuffer(Math.max(end, Math.min(this.#limit, this.#bytes.length * 2)));
     this.#offset = end;
     return start;
   }

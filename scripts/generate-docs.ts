@@ -1,0 +1,25 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { messagesPage } from "./messages-page.ts";
+
+/** Pages that are generated from code; `--check` fails when one on disk differs. */
+const pages: readonly { readonly file: string; readonly generate: () => string }[] = [
+  { file: "docs/reference/messages.md", generate: messagesPage },
+];
+
+const root = new URL("../", import.meta.url);
+const check = process.argv.includes("--check");
+
+for (const { file, generate } of pages) {
+  const path = fileURLToPath(new URL(file, root));
+  const wanted = generate();
+  const current = await readFile(path, "utf8").catch(() => undefined);
+  if (current === wanted) continue;
+  if (check) {
+    console.error(`${file} differs from the code: run \`pnpm docs:write\` and commit the result`);
+    process.exitCode = 1;
+  } else {
+    await writeFile(path, wanted);
+    console.log(`wrote ${file}`);
+  }
+}
