@@ -67,7 +67,7 @@ export class SqliteDatabase {
         await addRejects(trx, batch.rejects);
         for (const block of batch.blocks) await insertBlock(trx, block);
         for (const { hash, result, at } of batch.results) {
-          await trx.updateTable("block").set({ result, result_at: at }).where("hash", "=", hash).execute();
+          await trx.updateTable("block").set({ result, result_at: at }).where(sql<boolean>`hash = ${hash}`).execute();
         }
         return recorded;
       });

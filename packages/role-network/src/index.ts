@@ -1,0 +1,12 @@
+export { type Authority, generateAuthority, loadAuthority } from "./authority.ts";
+export { type KeepConnectedOptions, keepConnected, type UpstreamState } from "./keep-connected.ts";
+export { type ClientHello, type Network, openNetwork, type Served, type ServeOptions } from "./network.ts";
+export {
+  checkServer,
+  type ListenLimitSettings,
+  listenLimits,
+  type ServerSettings,
+  serverSettings,
+  toListenLimits,
+} from "./settings.ts";
+export type { NetworkStatus } from "./status.ts";

@@ -1,0 +1,40 @@
+import type { ConnectionInfo, ListenEvent } from "@adit/network-helpers";
+import type { MetricsRegister } from "@adit/role-kit";
+
+/** What {@link networkMetrics} counts of. */
+type Live = readonly { readonly info: ConnectionInfo; readonly direction: "upstream" | "downstream" }[];
+
+/** The network's counters. */
+export interface NetworkMetrics {
+  count(event: ListenEvent): void;
+}
+
+/** Registers the network's metrics; gauges are read from `live` at each scrape. */
+export function networkMetrics(register: MetricsRegister, live: () => Live): NetworkMetrics {
+  const events = register.counter({
+    name: "sv2_listener_events_total",
+    help: "What happened at the listeners: connections opened, closed, refused, handshakes failed, listeners up and failed",
+    labels: ["transport", "event"],
+  });
+  const connections = register.gauge({
+    name: "sv2_connections",
+    help: "Live Stratum V2 connections",
+    labels: ["transport", "direction"],
+  });
+  const relayed = register.gauge({
+    name: "sv2_connections_relayed",
+    help: "Live Iroh connections that go through a relay",
+  });
+  register.onCollect(() => {
+    const now = live();
+    connections.reset();
+    for (const direction of ["upstream", "downstream"] as const) {
+      for (const transport of ["tcp", "iroh"] as const) {
+        const matching = now.filter((item) => item.direction === direction && item.info.transport === transport);
+        connections.set({ transport, direction }, matching.length);
+      }
+    }
+    relayed.set({}, now.filter(({ info }) => info.path === "relay").length);
+  });
+  return { count: (event) => events.inc({ transport: event.transport, event: event.type }) };
+}

@@ -1,0 +1,303 @@
+import { randomBytes } from "node:crypto";
+import type { ShareHashing } from "@adit/bitcoin";
+import type { Protocol } from "@adit/codec";
+import { loadCrypto } from "@adit/fast-crypto";
+import {
+  type ClientSecurity,
+  type ConnectionInfo,
+  dialSv2,
+  dialUpstream,
+  HandshakeGate,
+  type ListenEvent,
+  type ListenerStatus,
+  type ServerSecurity,
+  type Sv2Connection,
+  type Sv2Listeners,
+  type Sv2Server,
+  serveSv2,
+  type Transport,
+} from "@adit/network-helpers";
+import { alpns, IrohNodeManager } from "@adit/network-helpers/iroh";
+import { tcp } from "@adit/network-helpers/tcp";
+import { decodeAuthorityPublicKey, type NoiseCrypto, ResponderIdentity } from "@adit/noise";
+import {
+  type IrohSettings,
+  isLoopback,
+  peerText,
+  type RoleContext,
+  splitAddress,
+  type UpstreamSettings,
+  version,
+} from "@adit/role-kit";
+import { loadAuthority } from "./authority.ts";
+import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
+import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
+import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
+
+/** What a client role says of itself when it dials. */
+export interface ClientHello<P extends Protocol> {
+  readonly protocol: P;
+  /** Flags of SetupConnection. */
+  readonly flags: number;
+  /** Extensions to ask for (extension 0x0001). */
+  readonly requestExtensions: readonly number[];
+  /** Extensions without which the connection is of no use. */
+  readonly requiredExtensions: readonly number[];
+}
+
+/** How a role serves: its config, what it is, and who handles a connection. */
+export interface ServeOptions<P extends Protocol> {
+  readonly settings: ServerSettings;
+  readonly limits: ListenLimitSettings;
+  readonly server: Sv2Server<P>;
+  /** Owns the connection until it resolves; a rejection closes that connection and nothing else. */
+  readonly handler: (connection: Sv2Connection<P>) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** Running listeners. */
+export interface Served extends AsyncDisposable {
+  /** Base58check; null without Noise. */
+  readonly authorityPublicKey: string | null;
+  /** Snapshot of each listener. */
+  listeners(): readonly ListenerStatus[];
+}
+
+/** The network of one role process: its crypto, its Iroh node, its listeners and its dialled connections. */
+export interface Network extends AsyncDisposable {
+  readonly crypto: NoiseCrypto;
+  readonly hashing: ShareHashing;
+  /** This process's Iroh endpoint id; null when its config uses no Iroh. */
+  readonly endpointId: string | null;
+  /**
+   * Dials an upstream over the transports its entry names, secures it and sets it up, all under one deadline.
+   *
+   * @throws NetworkError
+   */
+  dial<P extends Protocol>(
+    upstream: UpstreamSettings,
+    hello: ClientHello<P>,
+    options: { readonly signal: AbortSignal },
+  ): Promise<Sv2Connection<P>>;
+  /** Listens on the transports the config names; one failing leaves the other up. */
+  serve<P extends Protocol>(options: ServeOptions<P>): Promise<Served>;
+  /** Listeners and connections, for the role's status document. */
+  status(): NetworkStatus;
+}
+
+const DIAL_TIMEOUT_MS = 10_000;
+const SETUP_TIMEOUT_MS = 10_000;
+
+/** Loads the fastest crypto there is and, when the config uses Iroh, starts the process's Iroh node. */
+export async function openNetwork(
+  settings: { readonly iroh: IrohSettings; readonly needsIroh: boolean },
+  context: RoleContext,
+): Promise<Network> {
+  const crypto = await loadCrypto();
+  context.log.info({ crypto: crypto.report }, "crypto loaded");
+  const node = settings.needsIroh ? await startIroh(settings.iroh, context) : undefined;
+  return new RoleNetwork({ context, crypto, node, alpn: settings.iroh.alpn });
+}
+
+async function startIroh(settings: IrohSettings, context: RoleContext): Promise<IrohNodeManager> {
+  const relay = settings.relay;
+  const node = await IrohNodeManager.start({ ...settings, relay, signal: context.signal });
+  context.log.info(
+    {
+      endpointId: node.endpointId,
+      addresses: node.boundAddresses(),
+      relay: typeof relay === "string" ? relay : "custom",
+    },
+    "iroh node up",
+  );
+  return node;
+}
+
+interface Parts {
+  readonly context: RoleContext;
+  readonly crypto: { readonly noise: NoiseCrypto; readonly hashing: ShareHashing };
+  readonly node: IrohNodeManager | undefined;
+  readonly alpn: string | undefined;
+}
+
+class RoleNetwork implements Network {
+  readonly crypto: NoiseCrypto;
+  readonly hashing: ShareHashing;
+  readonly endpointId: string | null;
+  readonly #context: RoleContext;
+  readonly #node: IrohNodeManager | undefined;
+  readonly #alpn: string | undefined;
+  readonly #tcp: Transport = tcp();
+  readonly #metrics: NetworkMetrics;
+  readonly #dialled = new Set<Sv2Connection<Protocol>>();
+  readonly #listening = new Set<Sv2Listeners>();
+
+  constructor({ context, crypto, node, alpn }: Parts) {
+    this.crypto = crypto.noise;
+    this.hashing = crypto.hashing;
+    this.endpointId = node?.endpointId ?? null;
+    this.#context = context;
+    this.#node = node;
+    this.#alpn = alpn;
+    this.#metrics = networkMetrics(context.metrics, () => this.#live());
+  }
+
+  async dial<P extends Protocol>(
+    upstream: UpstreamSettings,
+    hello: ClientHello<P>,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<Sv2Connection<P>> {
+    const { log } = this.#context;
+    const iroh = this.#irohTransport(hello.protocol, upstream.encryption);
+    const stream = await dialUpstream(
+      upstream,
+      { tcp: this.#tcp, iroh },
+      {
+        signal,
+        dialTimeoutMs: DIAL_TIMEOUT_MS,
+        onEvent: (event) => log.info({ ...event }, "dialling upstream"),
+      },
+    );
+    const security = this.#clientSecurity(upstream, stream.info().transport);
+    const connection = await dialSv2(stream, this.#client(upstream, hello), {
+      security,
+      signal,
+      deadlineMs: SETUP_TIMEOUT_MS,
+    });
+    this.#track(connection as unknown as Sv2Connection<Protocol>);
+    return connection;
+  }
+
+  async serve<P extends Protocol>({ settings, limits, server, handler, signal }: ServeOptions<P>): Promise<Served> {
+    const authority = settings.encryption === "noise" ? await loadAuthority(settings) : null;
+    const security = this.#serverSecurity(authority?.secretKey, settings.certValiditySec);
+    this.#warnPlain(settings);
+    const listeners = await serveSv2({
+      listeners: this.#listenOn(settings, server.protocol).map((listener) => ({ ...listener, security })),
+      server,
+      limits: toListenLimits(limits),
+      handler,
+      onEvent: (event) => this.#onListenEvent(event),
+      signal,
+    });
+    this.#listening.add(listeners);
+    return {
+      authorityPublicKey: authority?.publicKey ?? null,
+      listeners: () => listeners.status(),
+      [Symbol.asyncDispose]: async () => {
+        this.#listening.delete(listeners);
+        await listeners[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  status(): NetworkStatus {
+    return {
+      listeners: [...this.#listening].flatMap((listeners) => listeners.status().map(listenerStatus)),
+      connections: this.#live().map(({ info, direction }) => connectionStatus(info, direction)),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([...this.#listening].map((listeners) => listeners[Symbol.asyncDispose]()));
+    await Promise.allSettled([...this.#dialled].map((connection) => connection[Symbol.asyncDispose]()));
+    await this.#node?.[Symbol.asyncDispose]();
+  }
+
+  #live(): readonly { readonly info: ConnectionInfo; readonly direction: "upstream" | "downstream" }[] {
+    const downstream = [...this.#listening].flatMap((listeners) => listeners.connections());
+    return [
+      ...[...this.#dialled].map((connection) => ({ info: connection.info(), direction: "upstream" as const })),
+      ...downstream.map((info) => ({ info, direction: "downstream" as const })),
+    ];
+  }
+
+  #track(connection: Sv2Connection<Protocol>): void {
+    this.#dialled.add(connection);
+  }
+
+  #irohTransport(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
+    return this.#node?.transport(this.#alpn ?? alpns[protocol][encryption]);
+  }
+
+  #listenOn(settings: ServerSettings, protocol: Protocol): readonly { transport: Transport; address: string }[] {
+    const listeners: { transport: Transport; address: string }[] = [];
+    if (settings.transport !== "iroh" && settings.listenAddress !== undefined) {
+      listeners.push({ transport: this.#tcp, address: settings.listenAddress });
+    }
+    const iroh = settings.transport === "tcp" ? undefined : this.#irohTransport(protocol, settings.encryption);
+    if (iroh !== undefined) listeners.push({ transport: iroh, address: "" });
+    return listeners;
+  }
+
+  #clientSecurity(upstream: UpstreamSettings, transport: string): ClientSecurity {
+    if (upstream.encryption === "plain") {
+      if (transport === "tcp")
+        this.#context.log.warn(
+          { address: upstream.address },
+          "plain TCP upstream: anyone on the path can read and change it",
+        );
+      return "plain";
+    }
+    const { authorityPubkey } = upstream;
+    if (authorityPubkey === undefined)
+      this.#context.log.warn("no authority_pubkey: the upstream's certificate is not checked");
+    return {
+      noise: {
+        crypto: this.crypto,
+        authority: authorityPubkey === undefined ? null : decodeAuthorityPublicKey(authorityPubkey),
+      },
+    };
+  }
+
+  #serverSecurity(authoritySecretKey: Uint8Array | undefined, certValiditySec: number): ServerSecurity {
+    if (authoritySecretKey === undefined) return "plain";
+    const identity = new ResponderIdentity({ crypto: this.crypto, entropy, authoritySecretKey, certValiditySec });
+    return {
+      noise: {
+        crypto: this.crypto,
+        identity,
+        gate: new HandshakeGate({ perTurn: HANDSHAKES_PER_TURN, maxQueue: MAX_HANDSHAKE_QUEUE }),
+      },
+    };
+  }
+
+  #warnPlain(settings: ServerSettings): void {
+    if (settings.encryption === "noise" || settings.listenAddress === undefined) return;
+    const { host } = splitAddress(settings.listenAddress);
+    const where = isLoopback(host) ? "this machine" : "the network";
+    this.#context.log.warn(
+      { address: settings.listenAddress },
+      `plain TCP listener: anyone on ${where} can read and change the traffic`,
+    );
+  }
+
+  #client<P extends Protocol>(upstream: UpstreamSettings, hello: ClientHello<P>): Parameters<typeof dialSv2<P>>[1] {
+    return {
+      ...hello,
+      endpointHost: upstream.address ?? upstream.endpointId ?? "",
+      endpointPort: upstream.port ?? 0,
+      vendor: "Adit",
+      hardwareVersion: `Node.js ${process.version}`,
+      firmware: version,
+      deviceId: "",
+    };
+  }
+
+  #onListenEvent(event: ListenEvent): void {
+    this.#metrics.count(event);
+    const { type, ...fields } = event;
+    const level = type === "listener-failed" ? "error" : type === "listener-up" ? "info" : "debug";
+    this.#context.log[level](
+      { ...fields, peer: peerText(String("peer" in event ? event.peer : "")) },
+      type.replaceAll("-", " "),
+    );
+  }
+}
+
+const HANDSHAKES_PER_TURN = 4;
+const MAX_HANDSHAKE_QUEUE = 256;
+
+function entropy(length: number): Uint8Array {
+  return new Uint8Array(randomBytes(length));
+}

@@ -1,0 +1,97 @@
+import { defaultListenLimits, type ListenLimits } from "@adit/network-helpers";
+import {
+  type AuthoritySettings,
+  address,
+  authoritySettings,
+  checkAuthority,
+  encryptionKind,
+  type IrohSettings,
+  irohSettings,
+  transportKind,
+} from "@adit/role-kit";
+import { z } from "zod";
+
+/** How a server role listens, as its config says. */
+export interface ServerSettings extends AuthoritySettings {
+  readonly transport: "tcp" | "iroh" | "dual";
+  readonly listenAddress?: string;
+  readonly encryption: "noise" | "plain";
+  readonly iroh: IrohSettings;
+}
+
+/** Keys of every server role's config. Spread into its shape; check it with {@link checkServer}. */
+export const serverSettings = {
+  transport: transportKind
+    .default("tcp")
+    .describe("`tcp`, `iroh`, or `dual`: both at once, each going on when the other fails"),
+  listenAddress: z
+    .exactOptional(address)
+    .describe("host:port to accept TCP connections on; needed unless transport is iroh"),
+  encryption: encryptionKind
+    .default("noise")
+    .describe("`noise`, or `plain` for none inside the transport (over TCP only on a trusted network)"),
+  ...authoritySettings,
+  iroh: irohSettings.prefault({}),
+} as const;
+
+/** Adds a problem for what the chosen transport and encryption need and the config lacks. */
+export function checkServer(settings: ServerSettings, context: z.core.$RefinementCtx): void {
+  if (settings.transport !== "iroh" && settings.listenAddress === undefined) {
+    const message = `expected host:port: transport = "${settings.transport}" listens on TCP`;
+    context.addIssue({ code: "custom", path: ["listenAddress"], message, input: settings });
+  }
+  checkAuthority(settings, context);
+}
+
+const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
+  z.int().min(1).max(1_000_000).default(fallback).describe(meaning);
+const { maxConnections, maxPerSource, maxPending, newPerSourcePerSec, newPerSourceBurst } = defaultListenLimits;
+
+/** Keys of a server role's `[limits]` that bound its connections. */
+export const listenLimits = {
+  maxConnections: count(maxConnections, "connections at once"),
+  maxConnectionsPerSource: count(
+    maxPerSource,
+    "connections at once from one IPv4 address, IPv6 /64 or endpoint id; a farm sits behind one address",
+  ),
+  maxPendingConnections: count(maxPending, "connections at once that have not finished their set-up"),
+  newConnectionsPerSecond: count(newPerSourcePerSec, "new connections a second from one source, on average"),
+  newConnectionsBurst: count(newPerSourceBurst, "new connections at once from one source"),
+  handshakeTimeoutSecs: z
+    .number()
+    .positive()
+    .max(600)
+    .default(defaultListenLimits.handshakeTimeoutMs / 1000)
+    .describe("longest Noise handshake, in seconds"),
+  setupTimeoutSecs: z
+    .number()
+    .positive()
+    .max(600)
+    .default(defaultListenLimits.setupTimeoutMs / 1000)
+    .describe("longest wait for SetupConnection, in seconds"),
+} as const;
+
+/** What {@link listenLimits} parses to. */
+export interface ListenLimitSettings {
+  readonly maxConnections: number;
+  readonly maxConnectionsPerSource: number;
+  readonly maxPendingConnections: number;
+  readonly newConnectionsPerSecond: number;
+  readonly newConnectionsBurst: number;
+  readonly handshakeTimeoutSecs: number;
+  readonly setupTimeoutSecs: number;
+}
+
+/** The limits as network-helpers takes them. */
+export function toListenLimits(settings: ListenLimitSettings): ListenLimits {
+  return {
+    ...defaultListenLimits,
+    maxConnections: settings.maxConnections,
+    maxPerSource: settings.maxConnectionsPerSource,
+    maxPending: settings.maxPendingConnections,
+    newPerSourcePerSec: settings.newConnectionsPerSecond,
+    newPerSourceBurst: settings.newConnectionsBurst,
+    handshakeTimeoutMs: settings.handshakeTimeoutSecs * 1000,
+    setupTimeoutMs: settings.setupTimeoutSecs * 1000,
+  };
+}

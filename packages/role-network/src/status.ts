@@ -1,0 +1,41 @@
+import type { ConnectionInfo, ListenerStatus } from "@adit/network-helpers";
+
+/** The network part of a role's status document. */
+export interface NetworkStatus {
+  readonly listeners: readonly Readonly<Record<string, unknown>>[];
+  readonly connections: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** A listener as the status document shows it. */
+export function listenerStatus(status: ListenerStatus): Readonly<Record<string, unknown>> {
+  return {
+    transport: status.transport,
+    state: status.state,
+    address: status.address,
+    endpoint_id: status.endpointId,
+    ticket: status.ticket,
+    error: status.error,
+  };
+}
+
+/** A connection as the status document shows it. */
+export function connectionStatus(
+  info: ConnectionInfo,
+  direction: "upstream" | "downstream",
+): Readonly<Record<string, unknown>> {
+  return {
+    id: info.id,
+    direction,
+    transport: info.transport,
+    encryption: info.encryption,
+    peer: info.peer,
+    endpoint_id: info.endpointId,
+    path: info.path,
+    rtt_ms: info.rttMs,
+    since: info.since,
+    bytes_in: info.bytesIn,
+    bytes_out: info.bytesOut,
+    frames_in: info.framesIn,
+    frames_out: info.framesOut,
+  };
+}
