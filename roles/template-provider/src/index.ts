@@ -1,0 +1,8 @@
+export {
+  chainBits,
+  type EmbeddedSettings,
+  type TemplateLimits,
+  type TemplateProviderConfig,
+  templateProviderConfig,
+} from "./config.ts";
+export { templateProviderRole } from "./role.ts";
