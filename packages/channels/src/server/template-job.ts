@@ -1,0 +1,49 @@
+import { BitcoinError, buildCoinbase, parseBip34 } from "@adit/bitcoin";
+import { type NewTemplate, u256 } from "@adit/codec";
+import type { MiningServerOptions } from "./effects.ts";
+import type { Job } from "./job-store.ts";
+
+/** A template made into a job, or the reason why it cannot be one. */
+export type TemplateJob =
+  | { readonly kind: "job"; readonly job: Job }
+  | { readonly kind: "refused"; readonly reason: string };
+
+/**
+ * Assembles the coinbase of a template once for all channels. Refused when the role's outputs do not add up to
+ * exactly what the template leaves to them (anything else loses money or the block), or when the real coinbase
+ * prefix of the template makes the coinbase script longer than consensus allows.
+ */
+export function jobFromTemplate(template: NewTemplate, id: number, options: MiningServerOptions): TemplateJob {
+  const outputs = options.rewardOutputs(template);
+  const sum = outputs.reduce((total, output) => total + output.value, 0n);
+  if (sum !== template.coinbaseTxValueRemaining) {
+    return { kind: "refused", reason: `reward outputs are ${sum} sat of ${template.coinbaseTxValueRemaining} sat` };
+  }
+  const coinbasePrefix = template.coinbasePrefix.slice();
+  try {
+    const coinbase = buildCoinbase({
+      txVersion: template.coinbaseTxVersion,
+      scriptSigPrefix: coinbasePrefix,
+      tag: options.coinbaseTag,
+      extranonceSize: options.extranonce.totalSize,
+      inputSequence: template.coinbaseTxInputSequence,
+      outputs,
+      templateOutputs: template.coinbaseTxOutputs,
+      templateOutputsCount: template.coinbaseTxOutputsCount,
+      locktime: template.coinbaseTxLocktime,
+    });
+    const job: Job = {
+      id,
+      origin: { kind: "template", templateId: template.templateId, height: parseBip34(coinbasePrefix) },
+      version: template.version,
+      versionRollingAllowed: options.versionRollingAllowed,
+      coinbaseTxPrefix: coinbase.prefix,
+      coinbaseTxSuffix: coinbase.suffix,
+      merklePath: template.merklePath.map((sibling) => u256(sibling.slice())),
+    };
+    return { kind: "job", job };
+  } catch (error) {
+    if (!(error instanceof BitcoinError)) throw error;
+    return { kind: "refused", reason: error.message };
+  }
+}

@@ -1,0 +1,211 @@
+import { hash, type Target, target, targetFromBits, targetFromBytes, targetToBytes } from "@adit/bitcoin";
+import {
+  type MiningMessage,
+  type NewTemplate,
+  type SetNewPrevHash,
+  type TemplateSetNewPrevHash,
+  u256,
+} from "@adit/codec";
+import type { Channel } from "./channel.ts";
+import { type Connection, GROUP_CHANNEL_ID } from "./connection.ts";
+import { type ActivatedJob, type ChainTip, isSameTip, type Job } from "./job-store.ts";
+import { allChannels, log, type ServerState, send } from "./server-state.ts";
+import { coinbaseOf } from "./share-validation.ts";
+import { jobFromTemplate } from "./template-job.ts";
+
+const NO_EXTRANONCE = new Uint8Array(0);
+
+/** Turns a template into a job for every channel: a future one, or one to mine at once on the current tip. */
+export function onTemplate(state: ServerState, template: NewTemplate): void {
+  const made = jobFromTemplate(template, state.nextJobId, state.options);
+  if (made.kind === "refused") {
+    log(state, { level: "warn", event: "template-refused" }, { templateId: template.templateId, reason: made.reason });
+    return;
+  }
+  const { job } = made;
+  const isAwaited = state.unannouncedTemplate === template.templateId;
+  if (template.futureTemplate && !isAwaited) {
+    state.nextJobId += 1;
+    state.jobs.addFuture(job);
+    broadcastJob(state, job, null);
+    return;
+  }
+  if (state.tip === undefined) {
+    log(state, { level: "warn", event: "template-before-prev-hash" }, { templateId: template.templateId });
+    return;
+  }
+  state.nextJobId += 1;
+  if (state.unannouncedTemplate === undefined) {
+    const active = activate(state, job, state.tip);
+    broadcastJob(state, job, active.minNtime);
+  } else {
+    // Clients still mine on the former tip: they must be told the new one, and that names a future job.
+    state.jobs.addFuture(job);
+    broadcastJob(state, job, null);
+    announceTip(state, job, state.tip);
+  }
+}
+
+/** Makes the future job of the named template the active one and tells every channel. */
+export function onPrevHash(state: ServerState, message: TemplateSetNewPrevHash): void {
+  const tip = tipOf(message, state.now);
+  if (tip === undefined) {
+    log(state, { level: "warn", event: "prev-hash-refused" }, { templateId: message.templateId, nBits: message.nBits });
+    return;
+  }
+  const job = state.jobs.futureOf(message.templateId);
+  if (job !== undefined) {
+    announceTip(state, job, tip);
+    return;
+  }
+  const known = state.tip !== undefined && isSameTip(state.tip, tip);
+  log(state, { level: known ? "debug" : "warn", event: "prev-hash-without-job" }, { templateId: message.templateId });
+  if (known) return;
+  setTip(state, tip);
+  state.jobs.retireAll();
+  state.jobs.dropFutures();
+  state.unannouncedTemplate = message.templateId;
+}
+
+/** A newly opened channel's first messages: the active job as a future one, its prevhash, then the future jobs. */
+export function giveFirstJobs(state: ServerState, connection: Connection, channel: Channel): void {
+  const active = state.jobs.active;
+  if (connection.mode === "work-selection" || active === undefined) return;
+  send(state, connection.id, jobMessage(state, channel, { job: active, minNtime: null }));
+  send(state, connection.id, prevHashMessage(channel.id, active));
+  for (const job of state.jobs.futures) {
+    send(state, connection.id, jobMessage(state, channel, { job, minNtime: null }));
+  }
+}
+
+/**
+ * Gives one channel a job of its own: the newest work under a new id and a later nTime, so that it is not the same
+ * search again. Nothing happens while there is none or while the nTime would run ahead of the clock.
+ */
+export function refreshJob(state: ServerState, connection: Connection, channel: Channel): void {
+  const base = state.jobs.active;
+  if (connection.mode === "work-selection" || base === undefined) return;
+  const newest = channel.newestJob(state.jobs) ?? base;
+  const minNtime = base.tip.ntime + Math.max(0, Math.floor((state.now - base.tip.since) / 1000));
+  if (minNtime <= newest.minNtime) return;
+  state.serial += 1;
+  const job = { ...base, id: state.nextJobId, minNtime, serial: state.serial };
+  state.nextJobId += 1;
+  channel.giveOwnJob(job);
+  send(state, connection.id, jobMessage(state, channel, { job, minNtime }));
+}
+
+function announceTip(state: ServerState, job: Job, announced: ChainTip): void {
+  const tip = setTip(state, announced);
+  const active = activate(state, job, tip);
+  state.jobs.dropFutures();
+  state.unannouncedTemplate = undefined;
+  const grouped = groupedConnections(state);
+  const toGroup = prevHashMessage(GROUP_CHANNEL_ID, active);
+  if (grouped.length > 0) state.effects.push({ type: "send", to: grouped, message: toGroup });
+  for (const channel of ungroupedChannels(state)) send(state, channel.connection, prevHashMessage(channel.id, active));
+}
+
+/** The tip kept: one that only repeats the block of the last keeps its hash object, which counters compare by. */
+function setTip(state: ServerState, announced: ChainTip): ChainTip {
+  const before = state.tip;
+  if (before !== undefined && isSameTip(before, announced)) {
+    state.tip = { ...announced, prevHash: before.prevHash };
+    return state.tip;
+  }
+  state.tip = announced;
+  state.seen.setTip(announced.prevHash, state.now);
+  for (const channel of allChannels(state)) channel.tipChanged();
+  return announced;
+}
+
+function activate(state: ServerState, job: Job, tip: ChainTip): ActivatedJob {
+  state.serial += 1;
+  const active = state.jobs.activate(job, { tip, minNtime: tip.ntime, serial: state.serial });
+  state.allocator.releaseRetired(state.jobs.oldestLiveId);
+  return active;
+}
+
+/** One message for all groups, and one for each channel outside a group. */
+function broadcastJob(state: ServerState, job: Job, minNtime: number | null): void {
+  const grouped = groupedConnections(state);
+  const message = extendedJobMessage(GROUP_CHANNEL_ID, job, minNtime);
+  if (grouped.length > 0) state.effects.push({ type: "send", to: grouped, message });
+  for (const channel of ungroupedChannels(state)) {
+    send(state, channel.connection, jobMessage(state, channel, { job, minNtime }));
+  }
+}
+
+function groupedConnections(state: ServerState): readonly number[] {
+  const connections = [...state.connections.values()];
+  return connections.filter(({ mode, channels }) => mode === "grouped" && channels.size > 0).map(({ id }) => id);
+}
+
+function* ungroupedChannels(state: ServerState): Generator<Channel> {
+  for (const connection of state.connections.values()) {
+    if (connection.mode === "standard-jobs") yield* connection.channels.values();
+  }
+}
+
+interface JobNotice {
+  readonly job: Job;
+  readonly minNtime: number | null;
+}
+
+/** A job addressed to one channel, in the form of its kind. */
+function jobMessage(state: ServerState, channel: Channel, { job, minNtime }: JobNotice): MiningMessage {
+  if (channel.kind === "extended") return extendedJobMessage(channel.id, job, minNtime);
+  const prefix = channel.prefixOf(job.id) ?? channel.extranoncePrefix;
+  const merkleRoot = state.options.hashing.merkleRoot(coinbaseOf(job, prefix, NO_EXTRANONCE), job.merklePath);
+  return {
+    name: "NewMiningJob",
+    channelId: channel.id,
+    jobId: job.id,
+    minNtime,
+    version: job.version,
+    merkleRoot: u256(merkleRoot),
+  };
+}
+
+function extendedJobMessage(channelId: number, job: Job, minNtime: number | null): MiningMessage {
+  return {
+    name: "NewExtendedMiningJob",
+    channelId,
+    jobId: job.id,
+    minNtime,
+    version: job.version,
+    versionRollingAllowed: job.versionRollingAllowed,
+    merklePath: job.merklePath,
+    coinbaseTxPrefix: job.coinbaseTxPrefix,
+    coinbaseTxSuffix: job.coinbaseTxSuffix,
+  };
+}
+
+function prevHashMessage(channelId: number, { id, tip, minNtime }: ActivatedJob): SetNewPrevHash {
+  return { name: "SetNewPrevHash", channelId, jobId: id, prevHash: u256(tip.prevHash), minNtime, nbits: tip.nbits };
+}
+
+/** The tip named by a template provider, or undefined when it names no target a block could meet. */
+function tipOf(message: TemplateSetNewPrevHash, now: number): ChainTip | undefined {
+  const networkTarget = networkTargetOf(message);
+  if (networkTarget === undefined) return undefined;
+  return {
+    prevHash: hash(message.prevHash.slice()),
+    ntime: message.headerTimestamp,
+    nbits: message.nBits,
+    networkTarget: targetToBytes(networkTarget),
+    since: now,
+  };
+}
+
+/** A block must meet both the provider's target and the one consensus reads from nbits. */
+function networkTargetOf(message: TemplateSetNewPrevHash): Target | undefined {
+  try {
+    const announced = targetFromBytes(message.target);
+    const consensus = targetFromBits(message.nBits);
+    return target(announced < consensus ? announced : consensus);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
