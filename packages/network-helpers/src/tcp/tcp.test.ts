@@ -1,0 +1,81 @@
+import { connect } from "node:net";
+import { describe, expect, test } from "vitest";
+import { NetworkError } from "../errors.ts";
+import { transportSuite } from "../testing/index.ts";
+import { tcp } from "./index.ts";
+
+const never = new AbortController().signal;
+
+transportSuite("tcp", async () => ({
+  kind: "tcp",
+  dialer: tcp(),
+  listener: tcp(),
+  address: "127.0.0.1:0",
+  nowhere: "127.0.0.1:1",
+  blackHole: "192.0.2.1:9",
+  [Symbol.asyncDispose]: async () => undefined,
+}));
+
+describe("the tcp transport", () => {
+  test("carries bytes over IPv6 and by host name", async () => {
+    for (const [listen, dial] of [
+      ["[::1]:0", undefined],
+      ["127.0.0.1:0", "localhost"],
+    ] as const) {
+      await using listener = await tcp().listen(listen, { signal: never });
+      const address = dial === undefined ? listener.address : `${dial}:${listener.address.split(":").at(-1)}`;
+      const accepting = listener.streams[Symbol.asyncIterator]().next();
+      const stream = await tcp().dial(address, { signal: AbortSignal.timeout(5000) });
+      const accepted = (await accepting).value;
+      if (accepted === undefined) throw new Error("not accepted");
+      expect(accepted.peer).toMatch(listen.startsWith("[") ? /^\[::1\]:\d+$/ : /^127\.0\.0\.1:\d+$/);
+      await Promise.all([stream[Symbol.asyncDispose](), accepted[Symbol.asyncDispose]()]);
+    }
+  });
+
+  test("says what to do about an address in use, a refused connection and an unknown name", async () => {
+    await using listener = await tcp().listen("127.0.0.1:0", { signal: never });
+    const busy = await tcp()
+      .listen(listener.address, { signal: never })
+      .catch((error: unknown) => error);
+    expect(busy).toMatchObject({
+      code: "node-initialisation",
+      message: /stop the other program or choose another port/,
+    });
+    const refused = await tcp()
+      .dial("127.0.0.1:1", { signal: never })
+      .catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: "connection-failed", peer: "127.0.0.1:1" });
+    expect(refused).toMatchObject({ message: /start the peer/ });
+    const unknown = await tcp()
+      .dial("no-such-host.invalid:1", { signal: never })
+      .catch((error: unknown) => error);
+    expect(unknown).toMatchObject({ code: "peer-discovery-failed" });
+  });
+
+  test("frees the address as soon as the listener is disposed, while a stream lives on", async () => {
+    const listener = await tcp().listen("127.0.0.1:0", { signal: never });
+    const accepting = listener.streams[Symbol.asyncIterator]().next();
+    const stream = await tcp().dial(listener.address, { signal: never });
+    const accepted = (await accepting).value;
+    await listener[Symbol.asyncDispose]();
+    await using again = await tcp().listen(listener.address, { signal: never });
+    expect(again.address).toBe(listener.address);
+    await Promise.all([stream[Symbol.asyncDispose](), accepted?.[Symbol.asyncDispose]()]);
+  });
+
+  test("shows a reset by the peer as a closed NetworkError with its cause", async () => {
+    await using listener = await tcp().listen("127.0.0.1:0", { signal: never });
+    const accepting = listener.streams[Symbol.asyncIterator]().next();
+    const port = Number(listener.address.split(":").at(-1));
+    const raw = connect(port, "127.0.0.1");
+    const accepted = (await accepting).value;
+    if (accepted === undefined) throw new Error("not accepted");
+    raw.resetAndDestroy();
+    const error = await accepted.source[Symbol.asyncIterator]()
+      .next()
+      .catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(NetworkError);
+    expect(error).toMatchObject({ code: "closed", cause: { code: "ECONNRESET" } });
+  });
+});
