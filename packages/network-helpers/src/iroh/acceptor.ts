@@ -26,6 +26,8 @@ export interface AcceptCounts {
   readonly accepted: number;
   /** Handshakes that failed: wrong ALPN, broken off, too slow. */
   readonly failed: number;
+  /** Packets answered with a QUIC Retry, to have the sender prove its address while many are pending. */
+  readonly retried: number;
   /** Connections turned away, by reason. */
   readonly refused: Readonly<Record<Refusal, number>>;
 }
@@ -36,6 +38,7 @@ export class Acceptor {
   readonly #options: AcceptorOptions;
   #accepted = 0;
   #failed = 0;
+  #retried = 0;
   readonly #refused: Record<Refusal, number> = {
     "too-many-pending": 0,
     "not-allowed": 0,
@@ -51,7 +54,7 @@ export class Acceptor {
   }
 
   counts(): AcceptCounts {
-    return { accepted: this.#accepted, failed: this.#failed, refused: { ...this.#refused } };
+    return { accepted: this.#accepted, failed: this.#failed, retried: this.#retried, refused: { ...this.#refused } };
   }
 
   /** Runs until the endpoint closes; rejects when it breaks. */
@@ -79,7 +82,10 @@ export class Acceptor {
       return incoming.refuse();
     }
     try {
-      if (this.admission.crowded && !(await incoming.remoteAddrValidated())) return await incoming.retry();
+      if (this.admission.crowded && !(await incoming.remoteAddrValidated())) {
+        this.#retried += 1;
+        return await incoming.retry();
+      }
       await this.#greet(await this.#handshake(incoming));
     } finally {
       this.admission.finish(source);

@@ -31,6 +31,7 @@ export interface NativeEndpointId {
 }
 /** An endpoint id with where to reach it. */
 export interface NativeAddress {
+  id(): NativeEndpointId;
   directAddresses(): string[];
   relayUrl(): string | null;
 }
@@ -98,11 +99,11 @@ export interface NativeRecvStream {
 export interface Iroh {
   readonly binding: Binding;
   /** Bytes in the form this build of the binding takes. */
-  toNative(bytes: Uint8Array): NativeBytes;
+  readonly toNative: (bytes: Uint8Array) => NativeBytes;
   /** UTF-8 of a text in that form: ALPNs and close reasons. */
-  nativeText(text: string): NativeBytes;
+  readonly nativeText: (text: string) => NativeBytes;
   /** A plain copy of what the binding gave. */
-  fromNative(bytes: NativeBytes): Uint8Array;
+  readonly fromNative: (bytes: NativeBytes) => Uint8Array;
 }
 
 /** The package and the exact version this software was written against; later ones may differ in ways that abort. */

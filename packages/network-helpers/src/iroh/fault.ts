@@ -25,7 +25,7 @@ export interface IrohFault {
   readonly code: number | null;
   /** Text the peer gave for closing, escaped and cut; empty when none. It comes from the network. */
   readonly reason: string;
-  /** First line of the message, without source paths and backtrace. */
+  /** The innermost cause as one line, without source paths and backtrace. */
   readonly text: string;
 }
 
@@ -39,8 +39,9 @@ export const closeCodes: {
 } = { normal: 0n, protocolError: 1n, overload: 2n, policy: 3n, shuttingDown: 4n };
 
 const MAX_TEXT = 200;
+const SOURCE_PLACE = / \(\S+\.rs:\d+(?::\d+)?\)/g;
 
-/** Patterns hold for both shapes of message: the short one, and the chain of causes RUST_BACKTRACE=1 produces. */
+/** Patterns hold for both shapes of message: the short one, and the one with places and a backtrace under RUST_BACKTRACE=1. */
 const patterns: readonly (readonly [IrohFaultKind, RegExp])[] = [
   ["peer-closed", /ApplicationClosed?\s*\{ error_code: (?<code>\d+), reason: b"(?<reason>(?:[^"\\]|\\.)*)"/],
   ["peer-closed", /closed by peer: (?<reason>.*) \(code (?<code>\d+)\)/s],
@@ -66,7 +67,8 @@ const patterns: readonly (readonly [IrohFaultKind, RegExp])[] = [
 /** Classifies what the native binding threw, or the text of `closeReason()`. Never throws. */
 export function classifyFault(error: unknown): IrohFault {
   const full = (error instanceof Error ? error.message : String(error)).split(/\n+Stack backtrace/)[0] ?? "";
-  const text = printable(full.split("\n")[0]?.replace(/ \(\S+\.rs:\d+(?::\d+)?\)/g, "") ?? "", MAX_TEXT);
+  // The innermost cause says most; outer lines are names of Rust types.
+  const text = printable(full.split("\n").at(-1)?.replace(SOURCE_PLACE, "").trim() ?? "", MAX_TEXT);
   for (const [kind, pattern] of patterns) {
     const groups = pattern.exec(full);
     if (groups === null) continue;

@@ -63,7 +63,7 @@ export function encodeTicket(address: IrohAddress): string {
   const entries = [
     ...address.relayUrls.map((url) => relayEntry(url)),
     ...address.addresses.map((socket) => socketEntry(socket)),
-  ].toSorted((a, b) => a.order.localeCompare(b.order));
+  ].toSorted((a, b) => (a.order < b.order ? -1 : 1));
   const body = [VERSION, ...hex.decode(parseEndpointId(address.endpointId)), ...varint(entries.length)];
   return (
     PREFIX + base32nopad.encode(Uint8Array.from([...body, ...entries.flatMap(({ bytes }) => bytes)])).toLowerCase()
