@@ -1,0 +1,76 @@
+/** A connection as a role's status document shows it. */
+export interface ConnectionStatus {
+  readonly direction: "upstream" | "downstream";
+  readonly transport: string;
+  readonly encryption: string;
+  readonly peer: string;
+  readonly path: string | null;
+  readonly rtt_ms: number | null;
+}
+
+/** A coinbase as the roles' status documents decode it. */
+export interface CoinbaseStatus {
+  readonly height: number | null;
+  readonly tag: string;
+  readonly outputs: readonly { readonly address: string | null; readonly value: string; readonly type: string }[];
+}
+
+/** The parts of the roles' status documents that the demo reads. Each may be missing while a role starts. */
+export interface RoleStatus {
+  readonly connections?: readonly ConnectionStatus[];
+  readonly hashrate?: number;
+  readonly shares_accepted?: number;
+  readonly shares_rejected?: number;
+  readonly chain?: { readonly height: number };
+  readonly blocks?: { readonly accepted: number; readonly elsewhere: number };
+  readonly last_block?: { readonly height: number; readonly hash: string; readonly coinbase: CoinbaseStatus } | null;
+  readonly upstream?: {
+    readonly transport: string | null;
+    readonly path: string | null;
+    readonly rtt_ms: number | null;
+  };
+}
+
+/** One role at one moment. */
+export interface RoleSnapshot {
+  readonly name: string;
+  readonly state: "starting" | "ready" | "ended";
+  readonly status: RoleStatus;
+}
+
+/** The demo at one moment. */
+export interface Snapshot {
+  readonly seconds: number;
+  readonly roles: readonly RoleSnapshot[];
+}
+
+/** What the demo reports: its last line of output, and what decides that it is done. */
+export interface DemoResult {
+  /** Blocks of this demo's miner that the template provider accepted since the demo started. */
+  readonly blocks: number;
+  /** Shares that the pool credited, and those it refused. */
+  readonly shares_accepted: number;
+  readonly shares_rejected: number;
+  /** How the translator reaches the pool. */
+  readonly upstream_transport: string | null;
+  readonly upstream_path: string | null;
+  readonly tip_height: number;
+  readonly seconds: number;
+}
+
+/** Sums a snapshot up. */
+export function resultOf(snapshot: Snapshot): DemoResult {
+  const status = (name: string): RoleStatus => snapshot.roles.find((role) => role.name === name)?.status ?? {};
+  const pool = status("pool");
+  const templateProvider = status("template-provider");
+  const upstream = status("translator").connections?.find(({ direction }) => direction === "upstream");
+  return {
+    blocks: templateProvider.blocks?.accepted ?? 0,
+    shares_accepted: pool.shares_accepted ?? 0,
+    shares_rejected: pool.shares_rejected ?? 0,
+    upstream_transport: upstream?.transport ?? null,
+    upstream_path: upstream?.path ?? null,
+    tip_height: templateProvider.chain?.height ?? 0,
+    seconds: snapshot.seconds,
+  };
+}

@@ -1,0 +1,4 @@
+import { exitAfter } from "@adit/role-kit";
+import { adit } from "./commands.ts";
+
+await exitAfter(adit(process.argv.slice(2)));
