@@ -1,7 +1,8 @@
 import { Deadline } from "../deadline.ts";
-import { Admission, type Refusal } from "./admission.ts";
+import { NetworkError } from "../errors.ts";
+import { Admission, type Refusal, refusals } from "./admission.ts";
 import type { Iroh, NativeBiStream, NativeConnection, NativeEndpoint, NativeIncoming } from "./binding.ts";
-import { closeCodes } from "./fault.ts";
+import { closeCodes, irohError } from "./fault.ts";
 import type { IrohListener } from "./listener.ts";
 import { orAbort } from "./or-abort.ts";
 import type { IrohSettings } from "./settings.ts";
@@ -62,8 +63,10 @@ export class Acceptor {
     for (;;) {
       const incoming = await this.#options.endpoint.acceptNext();
       if (incoming === null) return;
-      this.#take(incoming).catch(() => {
+      this.#take(incoming).catch((error: unknown) => {
+        if (this.#options.signal.aborted) return;
         this.#failed += 1;
+        this.#options.settings.onAcceptError(irohError(error, "an incoming connection"));
       });
     }
   }
@@ -72,13 +75,13 @@ export class Acceptor {
     const from = await incoming.remoteAddr();
     // Behind a relay the id is known, and proven by the relay, before any handshake.
     if (from.endpointId !== undefined && !this.admission.allows(from.endpointId)) {
-      this.#count("not-allowed");
+      this.#count("not-allowed", from.endpointId);
       return incoming.refuse();
     }
     const source = from.endpointId ?? from.addr?.replace(/:\d+$/, "") ?? "unknown";
     const full = this.admission.begin(source);
     if (full !== undefined) {
-      this.#count(full);
+      this.#count(full, source);
       return incoming.refuse();
     }
     try {
@@ -144,7 +147,11 @@ export class Acceptor {
   }
 
   #refuse(connection: NativeConnection, reason: Refusal): void {
-    this.#count(reason);
+    if (this.#options.signal.aborted) {
+      this.#close(connection, closeCodes.shuttingDown, "shutting-down");
+      return;
+    }
+    this.#count(reason, connection.remoteId().toString());
     const overload = reason === "too-many-connections" || reason === "backlog-full";
     this.#close(connection, overload ? closeCodes.overload : closeCodes.policy, reason);
   }
@@ -153,7 +160,9 @@ export class Acceptor {
     connection.close(code, this.#options.iroh.nativeText(text));
   }
 
-  #count(reason: Refusal): void {
+  #count(reason: Refusal, peer: string): void {
     this.#refused[reason] += 1;
+    const message = `${peer}: turned away, ${refusals[reason]}`;
+    this.#options.settings.onAcceptError(new NetworkError("refused", { peer, message }));
   }
 }

@@ -10,14 +10,24 @@ export interface AdmissionLimits {
   readonly maxPendingPerSource: number;
 }
 
-/** Why a connection was turned away; also the names of the counters. */
-export type Refusal =
-  | "too-many-pending"
-  | "not-allowed"
-  | "too-many-connections"
-  | "unknown-alpn"
-  | "no-stream"
-  | "backlog-full";
+/** Why a connection was turned away, and what the operator may do about it. The keys are also the names of the counters. */
+export const refusals: Readonly<
+  Record<
+    "too-many-pending" | "not-allowed" | "too-many-connections" | "unknown-alpn" | "no-stream" | "backlog-full",
+    string
+  >
+> = {
+  "too-many-pending": "too many connections are being set up at once; raise maxPending if they are all wanted",
+  "not-allowed": "its endpoint id is not among the allowed peers; add it if it should connect",
+  "too-many-connections":
+    "it holds as many connections as one endpoint id may; raise maxConnectionsPerPeer if it needs more",
+  "unknown-alpn": "nobody listens on its ALPN any more; start that listener again if it should",
+  "no-stream": "it sent nothing in time; check what it is if it comes back",
+  "backlog-full": "accepted connections are not served fast enough; lower the load on this process",
+};
+
+/** One of the reasons. */
+export type Refusal = keyof typeof refusals;
 
 /** Counts incoming connections against the limits. Pure. Every map is bounded by the limits of what it counts. */
 export class Admission {

@@ -8,11 +8,13 @@ import type { IrohSettings } from "./settings.ts";
  * errors, it aborts the process. Throws NetworkError "node-initialisation".
  */
 export async function bindEndpoint(iroh: Iroh, settings: IrohSettings, secretKey: Uint8Array): Promise<NativeEndpoint> {
+  let endpoint: NativeEndpoint | undefined;
   try {
-    const endpoint = await bindFamilies(iroh, settings, secretKey);
+    endpoint = await bindFamilies(iroh, settings, secretKey);
     for (const address of settings.externalAddresses) await endpoint.addExternalAddr(address);
     return endpoint;
   } catch (cause) {
+    await endpoint?.close();
     const peer = settings.bind.join(", ");
     const message = `the Iroh node could not bind ${peer}: ${irohError(cause, peer).message}`;
     throw new NetworkError("node-initialisation", { peer, message, cause });

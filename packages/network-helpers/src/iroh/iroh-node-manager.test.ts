@@ -388,7 +388,11 @@ describe("admission", () => {
   test("refuses endpoint ids that are not allowed before a stream exists, and follows a changed list", async () => {
     await using friend = await loopbackNode();
     await using foe = await loopbackNode();
-    await using server = await loopbackNode({ allowedPeers: [friend.endpointId] });
+    const refused: NetworkError[] = [];
+    await using server = await loopbackNode({
+      allowedPeers: [friend.endpointId],
+      onAcceptError: (error) => refused.push(error),
+    });
     await using listener = await server.transport("test").listen("", { signal: never });
     const seen: string[] = [];
     const serving = (async () => {
@@ -406,6 +410,9 @@ describe("admission", () => {
     });
     expect(seen).toEqual([friend.endpointId]);
     expect(server.stats().incoming.refused["not-allowed"]).toBe(1);
+    expect(refused).toMatchObject([
+      { code: "refused", peer: foe.endpointId, message: expect.stringMatching(/allowed peers/) },
+    ]);
 
     const broken = source.next();
     server.setAllowedPeers([foe.endpointId]);

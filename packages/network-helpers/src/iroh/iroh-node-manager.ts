@@ -84,6 +84,10 @@ export class IrohNodeManager implements AsyncDisposable {
     running.set(endpointId, "starting");
     try {
       const endpoint = await bindEndpoint(iroh, settings, secretKey);
+      if (options.signal.aborted) {
+        await endpoint.close();
+        throw abortError(options.signal, endpointId, "starting the Iroh node");
+      }
       const node = new IrohNodeManager(iroh, endpoint, { endpointId, settings });
       running.set(endpointId, node);
       node.#run(options.signal);

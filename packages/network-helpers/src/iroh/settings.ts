@@ -50,6 +50,8 @@ export interface IrohOptions {
   readonly maxPending?: number | undefined;
   /** Dead-peer detection; `defaultLiveness` when absent. */
   readonly liveness?: LivenessOptions | undefined;
+  /** Called for each incoming connection that failed or was turned away, with its reason. Accepting goes on. */
+  readonly onAcceptError?: ((error: NetworkError) => void) | undefined;
 }
 
 /** `IrohOptions` checked and complete. */
@@ -69,6 +71,7 @@ export interface IrohSettings {
   readonly closeTimeoutMs: number;
   readonly writeStallMs: number;
   readonly liveness: LivenessOptions;
+  readonly onAcceptError: (error: NetworkError) => void;
 }
 
 /** Checks the options and fills in what is absent. Throws NetworkError "invalid-config" naming the setting. */
@@ -89,6 +92,7 @@ export function irohSettings(options: IrohOptions): IrohSettings {
     closeTimeoutMs: positive("closeTimeoutMs", options.closeTimeoutMs ?? 2_000),
     writeStallMs: positive("writeStallMs", options.writeStallMs ?? 30_000),
     liveness: options.liveness ?? defaultLiveness,
+    onAcceptError: options.onAcceptError ?? (() => undefined),
   };
 }
 
