@@ -123,6 +123,22 @@ describe("opening a channel", () => {
     expect(hex(harness.open(1).prefix)).toBe(prefixes[0]);
   });
 
+  test("does not get a prefix that another channel had until just now, closed or rotated away", () => {
+    const harness = running({ extranonce: { totalSize: 20, serverId: 1, indexSize: 1, start: 0 } });
+    const views = Array.from({ length: 255 }, () => harness.open(1));
+    harness.input({ type: "rotate-extranonce-prefix", connection: 1, channelId: views[0]!.channelId });
+    expect(hex(views[0]!.prefix)).toBe("01ff");
+    const exhausted = { type: "rotate-extranonce-prefix", connection: 1, channelId: views[1]!.channelId } as const;
+    expect(harness.input(exhausted)).toMatchObject([{ type: "log", event: "extranonce-exhausted" }]);
+    harness.newWork(2);
+    expect(refusal(harness.requestOpen(1))).toEqual(["channel-capacity-exhausted"]);
+    expect(shareErrors(harness.send(1, views[0]!.mine({ jobId: 1, extranonce: new Uint8Array(18) }).message))).toEqual(
+      [],
+    );
+    harness.newTip(3, { prevHash: u256(bytes32(0xb0)) });
+    expect(hex(harness.open(1).prefix)).toBe("0100");
+  });
+
   test("accepts any user identity, and keeps no memory of names that never mined", () => {
     const harness = running();
     for (const userIdentity of ["", "x".repeat(255), "'; DROP TABLE shares;--", "../../etc", "\u001b[31m"]) {
@@ -211,6 +227,7 @@ describe("SetTarget", () => {
     expect(jobs).toMatchObject([{ channelId: view.channelId, jobId: 2, minNtime: 1_700_000_030 }]);
     const { message } = view.mine();
     expect(message.jobId).toBe(2);
+    expect(shareErrors(harness.send(1, view.mine({ ntime: message.ntime - 1 }).message))).toEqual(["invalid-share"]);
     expect(shareErrors(harness.send(1, { ...message, channelId: neighbour.channelId }))).toEqual(["invalid-job-id"]);
     expect(shareErrors(harness.send(1, message))).toEqual([]);
     expect(shareErrors(harness.send(1, view.mine({ jobId: 1 }).message))).toEqual([]);
@@ -218,6 +235,17 @@ describe("SetTarget", () => {
     expect(messagesNamed(harness.tick(60), "NewExtendedMiningJob")).toEqual([]);
     harness.newTip(2, { prevHash: u256(bytes32(0xb0)) });
     expect(shareErrors(harness.send(1, { ...message, nonce: message.nonce + 1 }))).toEqual(["stale-share"]);
+  });
+
+  test("brings jobs whose shares are stale once every shared job of their time is forgotten", () => {
+    const harness = running();
+    const view = harness.open(1);
+    update(harness, view, { maxTarget: view.target / 8n });
+    harness.tick(5);
+    const own = view.mine();
+    expect(own.message.jobId).toBe(2);
+    for (let id = 2; id <= 34; id += 1) harness.newWork(id);
+    expect(shareErrors(harness.send(1, own.message))).toEqual(["stale-share"]);
   });
 
   test("that changed a lot does not wait that long", () => {
@@ -282,6 +310,24 @@ describe("vardiff", () => {
     expect(view.target).toBeGreaterThan(targetFromHashrate(1e5, 6));
     expect(targets.length).toBeGreaterThan(0);
     expect(targets.length).toBeLessThan(30);
+  });
+
+  test("goes on when a bound keeps the target as it is", () => {
+    const harness = running({ vardiff: defaultVardiffOptions });
+    harness.open(1, "extended", { nominalHashRate: 1e6, maxTarget: targetFromHashrate(1e6, 6) });
+    expect(messagesNamed(harness.tick(3600), "SetTarget")).toEqual([]);
+    expect(harness.server.status().hashrate).toBeLessThan(1e5);
+  });
+
+  test("does not hold the time against a channel in which its new target had no job yet", () => {
+    const harness = running({ vardiff: defaultVardiffOptions, limits: { ...defaultChannelLimits, jobRefreshMs: 1e9 } });
+    const view = harness.open(1, "extended", { nominalHashRate: 1e6 });
+    const maximumTarget = u256(targetToBytes(MAX_TARGET));
+    harness.send(1, { name: "UpdateChannel", channelId: 2, nominalHashRate: 2e6, maximumTarget });
+    harness.tick(600);
+    harness.newWork(2);
+    expect(messagesNamed(harness.tick(15), "SetTarget")).toEqual([]);
+    expect(view.target).toBe(targetFromHashrate(2e6, 6));
   });
 
   test("remembers the difficulty of a user identity over a reconnect, for ten minutes and within reason", () => {
@@ -367,6 +413,15 @@ describe("a peer that sends bad shares", () => {
     const third = misbehave(harness, view, 60);
     expect(effectsOf(third, "close-connection")).toMatchObject([{ connection: 1 }]);
     expect(harness.server.status().connections).toEqual([]);
+  });
+
+  test("is not sent its job again in the second in which it got another: that would be the same search", () => {
+    const harness = running();
+    const view = harness.open(1);
+    misbehave(harness, view, 59);
+    harness.now += 1000;
+    harness.newTip(2, { prevHash: u256(bytes32(0xb0)) });
+    expect(messages(harness.input({ type: "tick" }))).toEqual([]);
   });
 
   test("and falls back to the ground with a good minute between", () => {

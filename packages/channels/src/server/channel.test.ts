@@ -1,4 +1,4 @@
-import { MAX_TARGET, pureHashing, target } from "@adit/bitcoin";
+import { hash, MAX_TARGET, pureHashing, target } from "@adit/bitcoin";
 import { u256 } from "@adit/codec";
 import { expect, test } from "vitest";
 import { Channel } from "./channel.ts";
@@ -43,6 +43,16 @@ function channel(): Channel {
   );
 }
 
+const job = {
+  id: 4,
+  origin: { kind: "template", templateId: 1n, height: 1 },
+  version: 1,
+  versionRollingAllowed: true,
+  coinbaseTxPrefix: new Uint8Array(0),
+  coinbaseTxSuffix: new Uint8Array(0),
+  merklePath: [u256(new Uint8Array(32))],
+} as const;
+
 test.each([0, 3, 5, 20, 32])("a prefix of %i bytes for one of four is refused and changes nothing", (size) => {
   const one = channel();
   const jobs = new JobStore(defaultChannelLimits);
@@ -56,18 +66,21 @@ test("a prefix of the same length holds for later jobs only", () => {
   const one = channel();
   const jobs = new JobStore(defaultChannelLimits);
   const [first, second] = [one.extranoncePrefix, new Uint8Array(4).fill(9)];
-  const job = {
-    id: 4,
-    origin: { kind: "template", templateId: 1n, height: 1 },
-    version: 1,
-    versionRollingAllowed: true,
-    coinbaseTxPrefix: new Uint8Array(0),
-    coinbaseTxSuffix: new Uint8Array(0),
-    merklePath: [u256(new Uint8Array(32))],
-  } as const;
   jobs.addFuture(job);
   one.setExtranoncePrefix(second, 5, jobs);
   expect([one.prefixOf(4), one.prefixOf(5)]).toEqual([first, second]);
+});
+
+test("a target that no job carried yet is replaced, so that however many there are the job before them keeps its own", () => {
+  const one = channel();
+  const jobs = new JobStore(defaultChannelLimits);
+  const tip = { prevHash: hash(new Uint8Array(32)), ntime: 0, nbits: 0, networkTarget: new Uint8Array(32), since: 0 };
+  jobs.activate(job, { tip, minNtime: 0, serial: 1 });
+  for (let count = 0; count < 1000; count += 1) one.setTarget(target(BigInt(count + 1)), 2, jobs);
+  expect(one.findJob(jobs, job.id).terms?.target).toBe(1n << 200n);
+  expect(one.isTargetPending(jobs)).toBe(true);
+  jobs.activate({ ...job, id: 5 }, { tip, minNtime: 0, serial: 2 });
+  expect(one.findJob(jobs, 5).terms?.target).toBe(1000n);
 });
 
 test("a history forgets what nothing asks for, and never grows without bound", () => {

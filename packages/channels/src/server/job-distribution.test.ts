@@ -195,6 +195,16 @@ describe("a prevhash", () => {
     expect(shareErrors(harness.send(1, late.message))).toEqual(["stale-share"]);
   });
 
+  test("leaves no other future job: a later one may not be named any more", () => {
+    const harness = running();
+    harness.connect(1);
+    harness.open(1);
+    for (const id of [2, 3]) harness.input({ type: "template", template: template(id) });
+    harness.input({ type: "prev-hash", prevHash: prevHash(3, { prevHash: u256(bytes32(0xb0)) }) });
+    const effects = harness.input({ type: "prev-hash", prevHash: prevHash(2, { prevHash: u256(bytes32(0xc0)) }) });
+    expect(effects).toMatchObject([{ type: "log", event: "prev-hash-without-job" }]);
+  });
+
   test("for a template nobody knows stops credit for old work, and is announced with the next template", () => {
     const harness = running();
     harness.connect(1);

@@ -59,6 +59,8 @@ describe("the memory of shares", () => {
     expect(seen.add(hashOfNumber(1))).toBe("new");
     seen.setTip(a, 7_200_000);
     expect(seen.add(hashOfNumber(1))).toBe("duplicate");
+    seen.prune(1e12);
+    expect(seen.add(hashOfNumber(1))).toBe("duplicate");
   });
 
   test("forgets a tip two hours after it was replaced, and never the current one", () => {

@@ -76,7 +76,7 @@ describe("a batch of acknowledgements", () => {
   test("loses nothing to rounding: over all batches the sum is that of the work", () => {
     fc.assert(
       fc.property(
-        fc.array(fc.bigInt({ min: 1n, max: 1n << 255n }), { minLength: 1, maxLength: 40 }),
+        fc.array(fc.bigInt({ min: 1n << 200n, max: 1n << 228n }), { minLength: 1, maxLength: 40 }),
         fc.integer({ min: 1, max: 7 }),
         (targets, batchSize) => {
           const accounting = new ShareAccounting(2, batchSize);
@@ -84,10 +84,7 @@ describe("a batch of acknowledgements", () => {
           const acknowledged = [...answers, accounting.due(10, 0)];
           const sum = acknowledged.reduce((total, answer) => total + (answer?.newSharesSum ?? 0n), 0n);
           const work = targets.reduce((total, value) => total + workOf(target(value)), 0n);
-          const u64 = 2n ** 64n - 1n;
-          if (acknowledged.every((answer) => (answer?.newSharesSum ?? 0n) < u64)) {
-            expect(sum).toBe(work / WORK_OF_DIFFICULTY_1);
-          }
+          expect(sum).toBe(work / WORK_OF_DIFFICULTY_1);
           expect(accounting.counts.work).toBe(work);
         },
       ),
