@@ -5,7 +5,7 @@ import { NetworkError } from "../errors.ts";
 import { parseIrohAddress } from "./address.ts";
 import { loadIroh, type NativeBiStream } from "./binding.ts";
 import { endpointIdOf } from "./endpoint-id.ts";
-import { IrohNodeManager } from "./iroh-node-manager.ts";
+import type { IrohNodeManager } from "./iroh-node-manager.ts";
 import type { IrohListener } from "./listener.ts";
 import { defaultLiveness } from "./liveness.ts";
 import { loopbackNode } from "./testing/loopback.ts";
@@ -87,21 +87,20 @@ describe("a node", () => {
     expect(parseTicket(node.ticket()).addresses).toContain("203.0.113.7:3333");
   });
 
-  test("closes when its signal aborts, ends listeners and refuses further use", async () => {
-    const controller = new AbortController();
-    const node = await IrohNodeManager.start({
-      env: {},
-      relay: "disabled",
-      bind: ["127.0.0.1:0"],
-      allowedPeers: [],
-      maxConnectionsPerPeer: 8,
-      signal: controller.signal,
-    });
+  test("does not start when its signal has aborted, and leaves its identity free", async () => {
+    const secretKey = new Uint8Array(randomBytes(32));
+    const signal = AbortSignal.abort(new Error("stop"));
+    await expect(loopbackNode({ secretKey, signal })).rejects.toMatchObject({ code: "closed" });
+    await using node = await loopbackNode({ secretKey });
+    expect(node.stats().streams).toBe(0);
+  });
+
+  test("ends its listeners when it is disposed of, and refuses further use", async () => {
+    const node = await loopbackNode();
     const listener = await node.transport("test").listen("", { signal: never });
     const ended = listener.streams[Symbol.asyncIterator]().next();
-    controller.abort();
+    await Promise.all([node[Symbol.asyncDispose](), node[Symbol.asyncDispose]()]);
     expect((await ended).done).toBe(true);
-    await node[Symbol.asyncDispose]();
     await expect(node.transport("test").listen("", { signal: never })).rejects.toMatchObject({ code: "closed" });
     await expect(node.transport("test").dial(node.endpointId, { signal: never })).rejects.toMatchObject({
       code: "closed",

@@ -67,9 +67,9 @@ export class IrohNodeManager implements AsyncDisposable {
   }
 
   /**
-   * Starts a node. Aborting `signal` closes it as disposing does. Rejects with NetworkError: "iroh-unavailable" without
-   * the optional package, "invalid-config" for bad settings, "node-initialisation" when a socket cannot be bound or this
-   * process already runs a node of the same identity.
+   * Starts a node. `signal` covers the start only: whoever started the node disposes of it, once its connections have
+   * been drained. Rejects with NetworkError: "iroh-unavailable" without the optional package, "invalid-config" for bad
+   * settings, "node-initialisation" when a socket cannot be bound or this process already runs a node of the identity.
    */
   static async start(options: IrohOptions & { readonly signal: AbortSignal }): Promise<IrohNodeManager> {
     const settings = irohSettings(options);
@@ -90,7 +90,7 @@ export class IrohNodeManager implements AsyncDisposable {
       }
       const node = new IrohNodeManager(iroh, endpoint, { endpointId, settings });
       running.set(endpointId, node);
-      node.#run(options.signal);
+      node.#run();
       return node;
     } catch (error) {
       running.delete(endpointId);
@@ -105,7 +105,8 @@ export class IrohNodeManager implements AsyncDisposable {
     return {
       endpointId: this.endpointId,
       relayUrls: relayUrl === null ? [] : [relayUrl],
-      addresses: address.directAddresses(),
+      // The endpoint takes external ones over with a delay.
+      addresses: [...new Set([...address.directAddresses(), ...this.#settings.externalAddresses])],
     };
   }
 
@@ -172,11 +173,9 @@ export class IrohNodeManager implements AsyncDisposable {
     return this.#disposal;
   }
 
-  #run(signal: AbortSignal): void {
+  /** The loop ends when the endpoint closes. Should the endpoint break by itself, the node is of no use any more. */
+  #run(): void {
     const close = (): void => void this[Symbol.asyncDispose]();
-    signal.addEventListener("abort", close, { once: true });
-    this.#closing.signal.addEventListener("abort", () => signal.removeEventListener("abort", close), { once: true });
-    // The loop ends when the endpoint closes. Should the endpoint break by itself, the node is of no use any more.
     this.#acceptor.run().then(close, close);
   }
 

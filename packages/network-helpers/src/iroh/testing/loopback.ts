@@ -4,7 +4,7 @@ import type { IrohOptions } from "../settings.ts";
 const never = new AbortController().signal;
 
 /** A node of a new identity on both loopback addresses, without relays, with what the test overrides. */
-export function loopbackNode(options: Partial<IrohOptions> = {}): Promise<IrohNodeManager> {
+export function loopbackNode(options: Partial<IrohOptions & { signal: AbortSignal }> = {}): Promise<IrohNodeManager> {
   return IrohNodeManager.start({
     env: {},
     relay: "disabled",
