@@ -1,0 +1,189 @@
+import { decodeHeader, hex, parseBip34, type ShareHashing, stripWitness } from "@adit/bitcoin";
+import type { NewTemplate, SubmitSolution, TemplateSetNewPrevHash } from "@adit/codec";
+
+/** What is known of a block's fate, as the store keeps it. */
+export type BlockResult =
+  /** Handed to the template provider, or waiting for it. */
+  | "pending"
+  /** The network builds on it. */
+  | "accepted"
+  /** Another block of its height is built on. */
+  | "superseded"
+  /** The chain went on by several blocks while nobody watched. */
+  | "unknown";
+
+/** A block as the ledger needs it. All byte fields are kept, not copied. */
+export interface LedgerBlock {
+  /** 32 bytes, internal order. */
+  readonly hash: Uint8Array;
+  readonly prevHash: Uint8Array;
+  readonly height: number | undefined;
+  /** 80 bytes. */
+  readonly header: Uint8Array;
+  /** With its witness. */
+  readonly coinbase: Uint8Array;
+  /** Template it completes, in the numbering of the provider it was found with; undefined after a restart. */
+  readonly templateId: bigint | undefined;
+}
+
+/** Everything that bears on the fate of blocks. */
+export type LedgerInput =
+  /** A miner found one, or one still pending was read from the store. */
+  | { readonly type: "found"; readonly block: LedgerBlock }
+  | { readonly type: "provider-connected" }
+  | { readonly type: "provider-lost" }
+  | { readonly type: "template"; readonly template: NewTemplate }
+  | { readonly type: "prev-hash"; readonly prevHash: TemplateSetNewPrevHash };
+
+/** What is to be done about a block, in order. */
+export type LedgerEffect =
+  /** Send this to the connected template provider at once. */
+  | { readonly type: "submit"; readonly solution: SubmitSolution; readonly hash: Uint8Array }
+  /** Record what became of it. */
+  | { readonly type: "settle"; readonly hash: Uint8Array; readonly result: Exclude<BlockResult, "pending"> };
+
+/** Blocks whose fate is followed; the oldest is let go. A reorganisation deeper than these is none of ours. */
+const MAX_BLOCKS = 64;
+/** Templates of the current connection that a block is compared with. */
+const MAX_TEMPLATES = 64;
+
+interface Followed {
+  readonly block: LedgerBlock;
+  result: BlockResult;
+  /** Template ids it was submitted under on the current connection. */
+  readonly submitted: Set<bigint>;
+}
+
+interface Tip {
+  readonly hash: Uint8Array;
+  readonly height: number | undefined;
+}
+
+interface KnownTemplate {
+  readonly templateId: bigint;
+  readonly merklePath: readonly Uint8Array[];
+  readonly height: number | undefined;
+}
+
+/**
+ * Follows the blocks that were found until the network has decided. The Template Distribution Protocol does not answer
+ * a solution, so the next tip does: it is our block, or it is not. A block that is still of use when the provider comes
+ * back is submitted again, under the template whose merkle path leads to its merkle root: numbers of templates mean
+ * nothing to a provider that was restarted, nor to a pool that was.
+ */
+export class BlockLedger {
+  readonly #hashing: ShareHashing;
+  #followed: Followed[] = [];
+  #templates: KnownTemplate[] = [];
+  #tip: Tip | undefined;
+  #connected = false;
+
+  constructor(hashing: ShareHashing) {
+    this.#hashing = hashing;
+  }
+
+  /** Takes one input and says what to do. */
+  handle(input: LedgerInput): readonly LedgerEffect[] {
+    switch (input.type) {
+      case "found":
+        return this.#found(input.block);
+      case "provider-connected":
+        this.#connected = true;
+        this.#tip = undefined;
+        this.#templates = [];
+        for (const { submitted } of this.#followed) submitted.clear();
+        return [];
+      case "provider-lost":
+        this.#connected = false;
+        return [];
+      case "template":
+        this.#templates = [known(input.template), ...this.#templates].slice(0, MAX_TEMPLATES);
+        return this.#resubmit();
+      case "prev-hash":
+        return this.#newTip(input.prevHash);
+      default:
+        return input satisfies never;
+    }
+  }
+
+  #found(block: LedgerBlock): readonly LedgerEffect[] {
+    const followed: Followed = { block, result: "pending", submitted: new Set() };
+    this.#followed = [followed, ...this.#followed].slice(0, MAX_BLOCKS);
+    const submitted = this.#connected && block.templateId !== undefined ? [submission(followed, block.templateId)] : [];
+    return [...submitted, ...this.#settle([followed])];
+  }
+
+  #newTip({ prevHash, templateId }: TemplateSetNewPrevHash): readonly LedgerEffect[] {
+    const next = this.#templates.find((template) => template.templateId === templateId)?.height;
+    this.#tip = { hash: prevHash.slice(), height: next === undefined ? undefined : next - 1 };
+    return [...this.#settle(this.#followed), ...this.#resubmit()];
+  }
+
+  #settle(followed: readonly Followed[]): readonly LedgerEffect[] {
+    const tip = this.#tip;
+    if (tip === undefined) return [];
+    return followed.flatMap((one) => {
+      const result = resultAt(one, tip);
+      if (result === one.result || result === "pending") return [];
+      one.result = result;
+      return [{ type: "settle", hash: one.block.hash, result } as const];
+    });
+  }
+
+  /** Offers what was found on the current tip to a provider that may not have it. */
+  #resubmit(): readonly LedgerEffect[] {
+    const tip = this.#tip;
+    if (tip === undefined || !this.#connected) return [];
+    return this.#followed.flatMap((followed) => {
+      if (followed.result !== "pending" || !isSame(followed.block.prevHash, tip.hash)) return [];
+      const templateId = this.#templateOf(followed.block) ?? followed.block.templateId;
+      if (templateId === undefined || followed.submitted.has(templateId)) return [];
+      return [submission(followed, templateId)];
+    });
+  }
+
+  #templateOf({ header, coinbase }: LedgerBlock): bigint | undefined {
+    const { merkleRoot } = decodeHeader(header);
+    const stripped = stripWitness(coinbase);
+    const leadsThere = ({ merklePath }: KnownTemplate): boolean =>
+      isSame(this.#hashing.merkleRoot(stripped, merklePath), merkleRoot);
+    return this.#templates.find(leadsThere)?.templateId;
+  }
+}
+
+/** What a tip says about a block. A tip below its height, or on the same block, leaves it as it was. */
+function resultAt({ block, result }: Followed, tip: Tip): BlockResult {
+  if (isSame(block.hash, tip.hash)) return "accepted";
+  if (isSame(block.prevHash, tip.hash)) return "pending";
+  if (tip.height !== undefined && block.height !== undefined && tip.height <= block.height) {
+    return tip.height === block.height ? "superseded" : result;
+  }
+  return result === "pending" ? "unknown" : result;
+}
+
+function submission(followed: Followed, templateId: bigint): LedgerEffect {
+  followed.submitted.add(templateId);
+  const { header, coinbase, hash } = followed.block;
+  const { version, ntime, nonce } = decodeHeader(header);
+  const solution: SubmitSolution = {
+    name: "SubmitSolution",
+    templateId,
+    version,
+    headerTimestamp: ntime,
+    headerNonce: nonce,
+    coinbaseTx: coinbase,
+  };
+  return { type: "submit", solution, hash };
+}
+
+function known({ templateId, merklePath, coinbasePrefix }: NewTemplate): KnownTemplate {
+  return {
+    templateId,
+    merklePath: merklePath.map((sibling) => sibling.slice()),
+    height: parseBip34(coinbasePrefix.slice()),
+  };
+}
+
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  return hex(one) === hex(other);
+}

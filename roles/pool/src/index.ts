@@ -1,0 +1,2 @@
+export { type PoolConfig, poolConfig } from "./config.ts";
+export { poolRole } from "./role.ts";

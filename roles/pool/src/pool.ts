@@ -1,0 +1,245 @@
+import { once } from "node:events";
+import { defaultVardiffOptions, MiningServer } from "@adit/channels";
+import { REQUIRES_FIXED_VERSION, REQUIRES_STANDARD_JOBS, REQUIRES_VERSION_ROLLING } from "@adit/codec";
+import type { Sv2Server } from "@adit/network-helpers";
+import type { RoleContext } from "@adit/role-kit";
+import type { Network, Served } from "@adit/role-network";
+import type { ShareStore } from "@adit/share-store";
+import { Blocks } from "./blocks.ts";
+import { type PoolConfig, templateProviderUpstream } from "./config.ts";
+import { toChannelLimits } from "./limits.ts";
+import { type PoolMetrics, poolMetrics } from "./metrics.ts";
+import { Miners } from "./miners.ts";
+import { Readiness } from "./readiness.ts";
+import { outputConstraints, type Reward, rewardOf, rewardOutputs } from "./reward.ts";
+import { poolStatus } from "./status.ts";
+import { TemplateClient, type TemplateEvent } from "./template-client.ts";
+
+/** What a {@link Pool} is made of; whoever opened network and store closes them. */
+export interface PoolParts {
+  readonly config: PoolConfig;
+  readonly context: RoleContext;
+  readonly network: Network;
+  readonly store: ShareStore;
+  readonly extranonceStart: number;
+}
+
+const INDEX_SIZE = 3;
+/** Channels that the pool's part of the extranonce tells apart. */
+export const EXTRANONCE_INDEXES: number = 2 ** (8 * INDEX_SIZE);
+const EXTRANONCE_SIZE = 20;
+const TICK_MS = 1000;
+
+/** One pool: its mining core, its template provider and its miners, and the order in which they start and stop. */
+export class Pool {
+  readonly #parts: PoolParts;
+  readonly #reward: Reward;
+  readonly #server: MiningServer;
+  readonly #blocks: Blocks;
+  readonly #miners: Miners;
+  readonly #metrics: PoolMetrics;
+  readonly #readiness: Readiness;
+  /** Aborts when there is a first job. */
+  readonly #firstJob = new AbortController();
+  #templates: TemplateClient | undefined;
+  #served: Served | undefined;
+  /** Whether the template provider has named a tip on its present connection. */
+  #hasTip = false;
+
+  /** RangeError or BitcoinError when the config's tag or rates do not fit a coinbase. */
+  constructor(parts: PoolParts) {
+    const { config, context, network, store } = parts;
+    const { log, now } = context;
+    this.#parts = parts;
+    this.#reward = rewardOf(config);
+    this.#server = miningServer(parts, this.#reward);
+    this.#metrics = poolMetrics(context.metrics, {
+      server: () => this.#server.status(),
+      store: () => store.stats(),
+      templateProviderUp: () => (this.#templates?.status().upstream.state === "connected" ? 1 : 0),
+      templateAge: () => this.#templateAge(),
+    });
+    this.#blocks = new Blocks({
+      hashing: network.hashing,
+      network: this.#reward.network,
+      store,
+      metrics: this.#metrics,
+      submit: (solution) => this.#templates?.submit(solution),
+      log,
+      now,
+    });
+    const { limits, ackIntervalSecs, supportedExtensions } = config;
+    this.#miners = new Miners({
+      server: this.#server,
+      store,
+      blocks: this.#blocks,
+      metrics: this.#metrics,
+      outbound: { maxMessages: limits.maxOutboundMessages, maxBytes: limits.maxOutboundBytes },
+      stalledWriteMs: limits.stalledWriteSecs * 1000,
+      ackIntervalMs: ackIntervalSecs * 1000,
+      extensions: supportedExtensions,
+      log,
+      now,
+    });
+    this.#readiness = new Readiness(context, () => this.#readyDetails());
+  }
+
+  /**
+   * Serves until the context's signal aborts. Miners are let in once there is a first job. At the end the listeners stop,
+   * shares are recorded and acknowledged, miners are sent away, and the template provider's connection goes last.
+   */
+  async run(): Promise<void> {
+    const { context, network, config } = this.#parts;
+    const { signal } = context;
+    await this.#blocks.restore();
+    context.setStatus(() => this.#status());
+    await using templates = new TemplateClient({
+      network,
+      upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
+      constraints: outputConstraints(this.#reward),
+      onEvent: (event) => this.#onTemplateEvent(event),
+      log: context.log,
+      now: context.now,
+    });
+    this.#templates = templates;
+    const ticking = setInterval(() => this.#tick(), TICK_MS);
+    try {
+      this.#updateReadiness();
+      await aborted(AbortSignal.any([signal, this.#firstJob.signal]));
+      if (!signal.aborted) await this.#serve();
+    } finally {
+      clearInterval(ticking);
+      await this.#blocks.flush();
+    }
+  }
+
+  async #serve(): Promise<void> {
+    const { config, context, network } = this.#parts;
+    const { signal, log } = context;
+    await using served = await network.serve({
+      settings: config,
+      limits: config.limits,
+      server: sv2Server(config),
+      handler: (connection) => this.#miners.serve(connection),
+      signal,
+    });
+    this.#served = served;
+    this.#updateReadiness();
+    await aborted(signal);
+    log.info("draining");
+    await this.#miners.drain();
+  }
+
+  #onTemplateEvent(event: TemplateEvent): void {
+    switch (event.type) {
+      case "provider-connected":
+        break;
+      case "provider-lost":
+        this.#hasTip = false;
+        this.#miners.handle({ type: "template-source-lost" });
+        break;
+      case "template":
+        this.#metrics.templates.inc({});
+        this.#miners.handle(event);
+        break;
+      case "prev-hash":
+        this.#metrics.prevHashes.inc({});
+        this.#hasTip = true;
+        this.#miners.handle(event);
+        break;
+      default:
+        event satisfies never;
+    }
+    // Miners first: their work is worth most in the first moments after a block.
+    this.#blocks.handle(event);
+    if (!this.#firstJob.signal.aborted && this.#server.status().activeJob !== undefined) this.#firstJob.abort();
+    this.#updateReadiness();
+  }
+
+  #tick(): void {
+    this.#miners.tick();
+    this.#blocks.tick();
+    this.#updateReadiness();
+  }
+
+  #updateReadiness(): void {
+    const templates = this.#templates?.status();
+    if (templates === undefined) return;
+    this.#readiness.update({
+      listening: this.#served !== undefined,
+      hasWork: this.#hasTip && this.#firstJob.signal.aborted,
+      upstream: templates.upstream,
+      durable: this.#parts.store.stats().durable,
+    });
+  }
+
+  #readyDetails(): Record<string, unknown> {
+    const { network } = this.#parts;
+    const { listeners } = network.status();
+    return {
+      listeners,
+      authority_public_key: this.#served?.authorityPublicKey ?? null,
+      endpoint_id: network.endpointId,
+      ticket: this.#served?.listeners().find(({ ticket }) => ticket !== null)?.ticket ?? null,
+      height: this.#server.status().activeJob?.height ?? null,
+    };
+  }
+
+  #status(): unknown {
+    const { network, store } = this.#parts;
+    const templates = this.#templates?.status();
+    if (templates === undefined) return {};
+    return poolStatus({
+      network: network.status(),
+      server: this.#server.status(),
+      templates,
+      lastBlock: this.#blocks.last,
+      store: store.stats(),
+    });
+  }
+
+  #templateAge(): number | undefined {
+    const lastTemplateAt = this.#templates?.status().lastTemplateAt ?? null;
+    return lastTemplateAt === null ? undefined : (this.#parts.context.now() - lastTemplateAt) / 1000;
+  }
+}
+
+function miningServer({ config, network, extranonceStart }: PoolParts, reward: Reward): MiningServer {
+  const maxPastJobs = config.maxPastJobs === 0 ? undefined : config.maxPastJobs;
+  return new MiningServer({
+    hashing: network.hashing,
+    extranonce: {
+      totalSize: EXTRANONCE_SIZE,
+      serverId: config.serverId,
+      indexSize: INDEX_SIZE,
+      start: extranonceStart,
+    },
+    rewardOutputs: (template) => rewardOutputs(reward, template),
+    coinbaseTag: config.poolSignature,
+    sharesPerMinute: config.sharesPerMinute,
+    shareBatchSize: config.shareBatchSize,
+    ackIntervalMs: config.ackIntervalSecs * 1000,
+    minHashrate: config.minHashrate,
+    vardiff: defaultVardiffOptions,
+    versionRollingAllowed: config.versionRollingAllowed,
+    limits: toChannelLimits(config.limits, maxPastJobs),
+    workSelection: false,
+  });
+}
+
+/** Work selection needs job declaration, which this pool has not: such a miner is refused by that flag's name. */
+function sv2Server(config: PoolConfig): Sv2Server<"mining"> {
+  const { versionRollingAllowed, supportedExtensions, requiredExtensions, limits } = config;
+  return {
+    protocol: "mining",
+    supportedFlags: REQUIRES_STANDARD_JOBS | (versionRollingAllowed ? REQUIRES_VERSION_ROLLING : 0),
+    successFlags: () => (versionRollingAllowed ? 0 : REQUIRES_FIXED_VERSION),
+    supportedExtensions,
+    requiredExtensions,
+    maxPayload: () => limits.maxMessageBytes,
+  };
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}

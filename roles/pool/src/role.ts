@@ -1,0 +1,45 @@
+import { randomInt } from "node:crypto";
+import type { RoleContext, RoleDefinition } from "@adit/role-kit";
+import { openNetwork } from "@adit/role-network";
+import { openSqliteStore, type ShareStore, type SqliteStoreOptions } from "@adit/share-store";
+import { type PoolConfig, poolConfig, templateProviderUpstream } from "./config.ts";
+import { EXTRANONCE_INDEXES, Pool } from "./pool.ts";
+
+/** The pool role. */
+export const poolRole: RoleDefinition<PoolConfig> = {
+  name: "pool",
+  title: "Serves work to miners, records their shares, submits their blocks",
+  config: poolConfig,
+  envPrefix: "POOL",
+  run: (config, context) => runPool(config, context),
+};
+
+/** What a pool takes from outside besides its config; a test gives its own. */
+export interface PoolSurroundings {
+  readonly openStore: (options: SqliteStoreOptions) => Promise<ShareStore>;
+  /** First extranonce index to try: random, so that a restarted pool does not give out its former prefixes again. */
+  readonly extranonceStart: () => number;
+}
+
+const surroundings: PoolSurroundings = {
+  openStore: openSqliteStore,
+  extranonceStart: () => randomInt(EXTRANONCE_INDEXES),
+};
+
+/** Runs a pool until the context's signal aborts and it has drained. */
+export async function runPool(
+  config: PoolConfig,
+  context: RoleContext,
+  { openStore, extranonceStart }: PoolSurroundings = surroundings,
+): Promise<void> {
+  const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);
+  const needsIroh = config.transport !== "tcp" || transport !== "tcp";
+  await using network = await openNetwork({ iroh: config.iroh, needsIroh }, context);
+  await using store = await openStore({
+    path: config.shareStorePath,
+    groupCommitMs: config.shareCommitIntervalMs,
+    maxQueue: config.limits.maxQueuedShares,
+  });
+  const pool = new Pool({ config, context, network, store, extranonceStart: extranonceStart() });
+  await pool.run();
+}

@@ -1,0 +1,115 @@
+import { displayHash, hex, targetToBytes } from "@adit/bitcoin";
+import type { ChannelStatus, MiningServerStatus } from "@adit/channels";
+import { peerText } from "@adit/role-kit";
+import type { NetworkStatus } from "@adit/role-network";
+import type { StoreStats } from "@adit/share-store";
+import { coinbaseFields, type LastBlock } from "./blocks.ts";
+import type { TemplateClientStatus } from "./template-client.ts";
+
+/** What the status document is made of. */
+export interface PoolStatusSources {
+  readonly network: NetworkStatus;
+  readonly server: MiningServerStatus;
+  readonly templates: TemplateClientStatus;
+  readonly lastBlock: LastBlock | undefined;
+  readonly store: StoreStats;
+}
+
+/** Channels in the document at most; `channels_open` has their number. */
+const MAX_CHANNELS = 1000;
+
+/** The document behind `/api/v1/status`. Key names are the reference implementation's where it has one. */
+export function poolStatus(sources: PoolStatusSources): Readonly<Record<string, unknown>> {
+  const { network, server, store } = sources;
+  return {
+    ...network,
+    template_provider: templateProvider(sources),
+    channels_open: server.channels,
+    channels: channels(server, network).slice(0, MAX_CHANNELS),
+    shares_accepted: server.accepted,
+    shares_rejected: sum(server.rejected),
+    shares_rejected_by_reason: Object.fromEntries(server.rejected),
+    share_work_sum: server.work.toString(),
+    hashrate: server.hashrate,
+    blocks_found: server.blocks,
+    last_block: lastBlock(sources.lastBlock),
+    share_store: {
+      durable: store.durable,
+      queued: store.queued,
+      commits: store.commits,
+      last_commit_ms: store.lastCommitMs,
+      failed: store.failed,
+    },
+  };
+}
+
+function templateProvider({ templates, server }: PoolStatusSources): Readonly<Record<string, unknown>> {
+  const { upstream, connection, lastTemplateAt, lastPrevHashAt } = templates;
+  return {
+    state: upstream.state,
+    reason: upstream.state === "waiting" ? upstream.reason : null,
+    retry_in_ms: upstream.state === "waiting" ? upstream.retryInMs : null,
+    ...link(connection),
+    templates: templates.templates,
+    last_template_at: lastTemplateAt,
+    last_prev_hash_at: lastPrevHashAt,
+    height: server.activeJob?.height ?? null,
+    prev_hash: server.tip === undefined ? null : displayHash(server.tip.prevHash),
+  };
+}
+
+function link(connection: TemplateClientStatus["connection"]): Readonly<Record<string, unknown>> {
+  if (connection === null) return { connection_id: null, transport: null, path: null, rtt_ms: null };
+  const { id, transport, path, rttMs } = connection.info();
+  return { connection_id: id, transport, path, rtt_ms: rttMs };
+}
+
+function channels(server: MiningServerStatus, network: NetworkStatus): readonly Readonly<Record<string, unknown>>[] {
+  const transports = new Map(network.connections.map((connection) => [connection["id"], connection["transport"]]));
+  return server.connections.flatMap(({ connection, channels }) =>
+    channels.map((channel) => ({
+      connection_id: connection,
+      transport: transports.get(connection) ?? null,
+      ...channelStatus(channel),
+    })),
+  );
+}
+
+function channelStatus(channel: ChannelStatus): Readonly<Record<string, unknown>> {
+  return {
+    channel_id: channel.channelId,
+    kind: channel.kind,
+    user_identity: peerText(channel.userIdentity, 255),
+    nominal_hashrate: channel.nominalHashRate,
+    hashrate: channel.hashrate,
+    difficulty: channel.difficulty,
+    target_hex: hex(targetToBytes(channel.target).toReversed()),
+    extranonce_prefix_hex: hex(channel.extranoncePrefix),
+    rollable_extranonce_size: channel.extranonceSize,
+    shares_accepted: channel.accepted,
+    shares_rejected: sum(channel.rejected),
+    shares_rejected_by_reason: Object.fromEntries(channel.rejected),
+    share_work_sum: channel.work.toString(),
+    best_diff: channel.bestDifficulty,
+    last_share_at: channel.lastShareAt ?? null,
+    blocks_found: channel.blocks,
+  };
+}
+
+function lastBlock(block: LastBlock | undefined): Readonly<Record<string, unknown>> | null {
+  if (block === undefined) return null;
+  const { row, coinbase } = block;
+  return {
+    height: row.height,
+    hash: displayHash(row.hash),
+    result: row.result,
+    found_at: row.foundAt,
+    user_identity: peerText(row.userIdentity, 255),
+    worker: peerText(row.worker),
+    coinbase: coinbaseFields(coinbase),
+  };
+}
+
+function sum(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((total, count) => total + count, 0);
+}

@@ -1,0 +1,149 @@
+import type {
+  CoinbaseOutputConstraints,
+  DialectMessage,
+  NewTemplate,
+  SubmitSolution,
+  TemplateSetNewPrevHash,
+} from "@adit/codec";
+import type { Sv2Connection } from "@adit/network-helpers";
+import type { RoleContext, UpstreamSettings } from "@adit/role-kit";
+import { keepConnected, type Network, type UpstreamState } from "@adit/role-network";
+
+/** What comes from the template provider, in order. Byte fields are views: copy what is kept. */
+export type TemplateEvent =
+  | { readonly type: "provider-connected" }
+  | { readonly type: "provider-lost" }
+  | { readonly type: "template"; readonly template: NewTemplate }
+  | { readonly type: "prev-hash"; readonly prevHash: TemplateSetNewPrevHash };
+
+/** What a {@link TemplateClient} works with. */
+export interface TemplateClientOptions {
+  readonly network: Network;
+  readonly upstream: UpstreamSettings;
+  readonly constraints: CoinbaseOutputConstraints;
+  /** Called for each event, one at a time; must not throw for what a peer sent. */
+  readonly onEvent: (event: TemplateEvent) => void;
+  readonly log: RoleContext["log"];
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/** The connection to the template provider as the status document shows it. */
+export interface TemplateClientStatus {
+  readonly upstream: UpstreamState;
+  /** What the connection runs over; null while there is none. */
+  readonly connection: Sv2Connection<"template_distribution"> | null;
+  readonly templates: number;
+  /** Unix milliseconds of the newest template and of the newest prevhash; null before the first. */
+  readonly lastTemplateAt: number | null;
+  readonly lastPrevHashAt: number | null;
+}
+
+/** The pool's connection to its template provider: made again whenever it is lost, until this is disposed. */
+export class TemplateClient implements AsyncDisposable {
+  readonly #options: TemplateClientOptions;
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+  #connection: Sv2Connection<"template_distribution"> | undefined;
+  #upstream: UpstreamState = { state: "connecting" };
+  #templates = 0;
+  #lastTemplateAt: number | null = null;
+  #lastPrevHashAt: number | null = null;
+
+  /** Starts to dial at once. */
+  constructor(options: TemplateClientOptions) {
+    this.#options = options;
+    this.#running = keepConnected({
+      attempt: (connected) => this.#attempt(connected),
+      onState: (state) => this.#onState(state),
+      signal: this.#stopping.signal,
+    });
+  }
+
+  /** Snapshot for monitoring. */
+  status(): TemplateClientStatus {
+    return {
+      upstream: this.#upstream,
+      connection: this.#connection ?? null,
+      templates: this.#templates,
+      lastTemplateAt: this.#lastTemplateAt,
+      lastPrevHashAt: this.#lastPrevHashAt,
+    };
+  }
+
+  /** Sends a solution now. Without a connection, or on one that breaks, it is lost: the block ledger offers it again. */
+  submit(solution: SubmitSolution): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    connection.write(solution).catch((error: unknown) => {
+      this.#options.log.error({ error, templateId: solution.templateId.toString() }, "solution not sent");
+    });
+  }
+
+  /** Sends what is written, then closes the connection for good. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#connection?.[Symbol.asyncDispose]();
+    await this.#running;
+  }
+
+  async #attempt(connected: () => void): Promise<void> {
+    const { network, upstream, constraints, onEvent } = this.#options;
+    const { signal } = this.#stopping;
+    const hello = {
+      protocol: "template_distribution",
+      flags: 0,
+      requestExtensions: [],
+      requiredExtensions: [],
+    } as const;
+    await using connection = await network.dial(upstream, hello, { signal });
+    await connection.write(constraints);
+    if (signal.aborted) return;
+    this.#connection = connection;
+    connected();
+    onEvent({ type: "provider-connected" });
+    try {
+      for await (const { message } of connection.messages) this.#onMessage(message);
+    } finally {
+      this.#connection = undefined;
+      onEvent({ type: "provider-lost" });
+    }
+  }
+
+  #onMessage(message: DialectMessage<"template_distribution">): void {
+    const { onEvent, log, now } = this.#options;
+    switch (message.name) {
+      case "NewTemplate":
+        this.#templates += 1;
+        this.#lastTemplateAt = now();
+        log.debug({ templateId: message.templateId.toString(), future: message.futureTemplate }, "template received");
+        onEvent({ type: "template", template: message });
+        return;
+      case "SetNewPrevHash":
+        this.#lastPrevHashAt = now();
+        log.debug({ templateId: message.templateId.toString() }, "prevhash received");
+        onEvent({ type: "prev-hash", prevHash: message });
+        return;
+      default:
+        log.debug({ message: message.name }, "message of the template provider ignored");
+    }
+  }
+
+  #onState(state: UpstreamState): void {
+    const { log } = this.#options;
+    this.#upstream = state;
+    switch (state.state) {
+      case "connecting":
+        log.debug("dialling the template provider");
+        return;
+      case "connected":
+        log.info({ peer: this.#connection?.peer }, "template provider connected");
+        return;
+      case "waiting":
+        log.warn({ reason: state.reason, retryInMs: Math.round(state.retryInMs) }, "template provider away");
+        return;
+      default:
+        state satisfies never;
+    }
+  }
+}
