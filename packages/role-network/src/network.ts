@@ -33,6 +33,7 @@ import { loadAuthority } from "./authority.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
 import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
+import { TrackedConnection } from "./tracked-connection.ts";
 
 /** What a client role says of itself when it dials. */
 export interface ClientHello<P extends Protocol> {
@@ -129,7 +130,7 @@ class RoleNetwork implements Network {
   readonly #alpn: string | undefined;
   readonly #tcp: Transport = tcp();
   readonly #metrics: NetworkMetrics;
-  readonly #dialled = new Set<Sv2Connection<Protocol>>();
+  readonly #dialled = new Set<Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
   readonly #listening = new Set<Sv2Listeners>();
 
   constructor({ context, crypto, node, alpn }: Parts) {
@@ -164,8 +165,9 @@ class RoleNetwork implements Network {
       signal,
       deadlineMs: SETUP_TIMEOUT_MS,
     });
-    this.#track(connection as unknown as Sv2Connection<Protocol>);
-    return connection;
+    const tracked: TrackedConnection<P> = new TrackedConnection(connection, () => this.#dialled.delete(tracked));
+    this.#dialled.add(tracked);
+    return tracked;
   }
 
   async serve<P extends Protocol>({ settings, limits, server, handler, signal }: ServeOptions<P>): Promise<Served> {
@@ -210,10 +212,6 @@ class RoleNetwork implements Network {
       ...[...this.#dialled].map((connection) => ({ info: connection.info(), direction: "upstream" as const })),
       ...downstream.map((info) => ({ info, direction: "downstream" as const })),
     ];
-  }
-
-  #track(connection: Sv2Connection<Protocol>): void {
-    this.#dialled.add(connection);
   }
 
   #irohTransport(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
@@ -289,7 +287,7 @@ class RoleNetwork implements Network {
     const { type, ...fields } = event;
     const level = type === "listener-failed" ? "error" : type === "listener-up" ? "info" : "debug";
     this.#context.log[level](
-      { ...fields, peer: peerText(String("peer" in event ? event.peer : "")) },
+      { ...fields, peer: peerText("peer" in event ? event.peer : "") },
       type.replaceAll("-", " "),
     );
   }

@@ -91,7 +91,11 @@ export const irohSettings = z
       .max(100_000)
       .default([])
       .describe("endpoint ids that may connect; empty lets everyone"),
-    maxConnectionsPerPeer: z.int().min(1).default(4).describe("connections one endpoint id may hold"),
+    maxConnectionsPerPeer: z
+      .int()
+      .min(1)
+      .default(8)
+      .describe("connections one endpoint id may hold; a crashed peer holds its own until it is noticed"),
     externalAddresses: z
       .array(address)
       .max(8)

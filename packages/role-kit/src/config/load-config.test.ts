@@ -52,7 +52,7 @@ describe("a config file", () => {
   test("is read in snake_case and handed over in camelCase with its defaults", () => {
     const config = parse('listen_address = "0.0.0.0:1"\n[iroh]\nsecret_key_path = "k"');
     expect(config).toMatchObject({ listenAddress: "0.0.0.0:1", sharesPerMinute: 6, logLevel: "info" });
-    expect(config.iroh).toMatchObject({ secretKeyPath: "k", relay: "disabled", maxConnectionsPerPeer: 4 });
+    expect(config.iroh).toMatchObject({ secretKeyPath: "k", relay: "disabled", maxConnectionsPerPeer: 8 });
   });
 
   test("keeps variant names in capitals", () => {

@@ -1,0 +1,179 @@
+import { once } from "node:events";
+import { mkdtemp, readFile, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DEMO_AUTHORITY_PUBLIC_KEY } from "@adit/noise";
+import { irohSettings, metricsRegister, openLog, type RoleContext } from "@adit/role-kit";
+import { describe, expect, test } from "vitest";
+import { generateAuthority, loadAuthority } from "./authority.ts";
+import { keepConnected, type UpstreamState } from "./keep-connected.ts";
+import { openNetwork } from "./network.ts";
+
+async function folder(): Promise<string> {
+  return await mkdtemp(join(tmpdir(), "adit-network-"));
+}
+
+describe("an authority key", () => {
+  test("is made at first start for its owner only, and stays", async () => {
+    const authorityKeyPath = join(await folder(), "keys", "authority.key");
+    const first = await loadAuthority({ authorityKeyPath, certValiditySec: 60 });
+    expect((await stat(authorityKeyPath)).mode & 0o777).toBe(0o600);
+    expect(await loadAuthority({ authorityKeyPath, certValiditySec: 60 })).toEqual(first);
+  });
+
+  test("that others can read is refused", async () => {
+    const authorityKeyPath = join(await folder(), "authority.key");
+    await writeFile(authorityKeyPath, generateAuthority().secretKey, { mode: 0o644 });
+    await expect(loadAuthority({ authorityKeyPath, certValiditySec: 60 })).rejects.toThrow("chmod 600");
+  });
+
+  test("must belong to the public key beside it", async () => {
+    const { secretKey } = generateAuthority();
+    const other = generateAuthority().publicKey;
+    const settings = { authoritySecretKey: secretKey, authorityPublicKey: other, certValiditySec: 60 };
+    await expect(loadAuthority(settings)).rejects.toThrow("does not belong");
+  });
+
+  test("published in the reference implementation's examples is refused", async () => {
+    const authoritySecretKey = "mkDLTBBRxdBv998612qipDYoTK3YUrqLe8uWw7gu3iXbSrn2n";
+    await expect(loadAuthority({ authoritySecretKey, certValiditySec: 60 })).rejects.toThrow("published");
+    expect(DEMO_AUTHORITY_PUBLIC_KEY).toMatch(/^9auqWE/);
+  });
+});
+
+describe("keeping connected", () => {
+  test("tries again whatever ends a connection, and stops when told", async () => {
+    const stop = new AbortController();
+    const states: UpstreamState["state"][] = [];
+    let tries = 0;
+    await keepConnected({
+      minMs: 1,
+      maxMs: 2,
+      signal: stop.signal,
+      onState: ({ state }) => states.push(state),
+      attempt: async (connected) => {
+        tries += 1;
+        if (tries === 1) throw new Error("refused");
+        connected();
+        if (tries === 3) stop.abort();
+      },
+    });
+    expect(states).toEqual(["connecting", "waiting", "connecting", "connected", "waiting", "connecting", "connected"]);
+  });
+});
+
+async function context(logFile: string): Promise<RoleContext & { stop(): void }> {
+  const stop = new AbortController();
+  return {
+    signal: stop.signal,
+    log: openLog({ role: "test", level: "debug", file: logFile }),
+    metrics: metricsRegister(),
+    now: () => Date.now(),
+    ready: () => {},
+    notReady: () => {},
+    setStatus: () => {},
+    stop: () => stop.abort(new Error("over")),
+  };
+}
+
+const limits = {
+  maxConnections: 10,
+  maxConnectionsPerSource: 10,
+  maxPendingConnections: 10,
+  newConnectionsPerSecond: 10,
+  newConnectionsBurst: 10,
+  handshakeTimeoutSecs: 10,
+  setupTimeoutSecs: 10,
+};
+
+const server = {
+  protocol: "mining",
+  supportedFlags: 0,
+  successFlags: () => 0,
+  supportedExtensions: [],
+  requiredExtensions: [],
+  maxPayload: () => 1024,
+} as const;
+
+const hello = { protocol: "mining", flags: 0, requestExtensions: [], requiredExtensions: [] } as const;
+
+describe("a role's network", () => {
+  test("serves TCP and Iroh at once, dials both, shows both in one status, and logs no key", async () => {
+    const dir = await folder();
+    const log = join(dir, "log");
+    const serving = await context(log);
+    const dialling = await context(log);
+    const bind = ["127.0.0.1:0", "[::1]:0"];
+    const iroh = (name: string) => irohSettings.parse({ secretKeyPath: join(dir, name), bind });
+    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: true }, serving);
+    await using client = await openNetwork({ iroh: iroh("client.key"), needsIroh: true }, dialling);
+    await using served = await host.serve({
+      settings: {
+        transport: "dual",
+        listenAddress: "127.0.0.1:0",
+        encryption: "noise",
+        authorityKeyPath: join(dir, "authority.key"),
+        certValiditySec: 3600,
+        iroh: iroh("host.key"),
+      },
+      limits,
+      server,
+      signal: serving.signal,
+      handler: async (connection) => {
+        for await (const _ of connection.messages);
+      },
+    });
+    const [tcp, quic] = served.listeners();
+    const authority = served.authorityPublicKey ?? "";
+    const shared = { encryption: "noise", prefer: "iroh", directAddresses: [], authorityPubkey: authority } as const;
+    const port = Number(tcp?.address?.split(":").at(-1));
+    {
+      await using overTcp = await client.dial(
+        { ...shared, transport: "tcp", address: "127.0.0.1", port },
+        hello,
+        dialling,
+      );
+      const ticket = quic?.ticket ?? "";
+      await using overIroh = await client.dial({ ...shared, transport: "iroh", ticket }, hello, dialling);
+      expect([overTcp.info().transport, overIroh.info().transport]).toEqual(["tcp", "iroh"]);
+      expect(host.status().connections.map(({ transport, direction }) => [transport, direction])).toEqual([
+        ["tcp", "downstream"],
+        ["iroh", "downstream"],
+      ]);
+      expect(client.status().connections).toHaveLength(2);
+      expect((await serving.metrics.expose()).body).toContain(
+        'sv2_connections{transport="iroh",direction="downstream"} 1',
+      );
+    }
+    expect(client.status().connections).toEqual([]);
+    const secret = (await readFile(join(dir, "authority.key"), "utf8")).trim();
+    expect(await readFile(log, "utf8")).not.toContain(secret);
+  });
+
+  test("falls back to TCP when Iroh does not answer, and says why", async () => {
+    const dir = await folder();
+    const log = join(dir, "log");
+    const own = await context(log);
+    const iroh = irohSettings.parse({ secretKeyPath: join(dir, "iroh.key"), bind: ["127.0.0.1:0", "[::1]:0"] });
+    await using network = await openNetwork({ iroh, needsIroh: true }, own);
+    const accepted: string[] = [];
+    await using served = await network.serve({
+      settings: { transport: "tcp", listenAddress: "127.0.0.1:0", encryption: "plain", certValiditySec: 3600, iroh },
+      limits,
+      server,
+      signal: own.signal,
+      handler: async (connection) => {
+        accepted.push(connection.peer);
+        for await (const _ of connection.messages);
+      },
+    });
+    const port = Number(served.listeners()[0]?.address?.split(":").at(-1));
+    const nobody = "a".repeat(63) + "b";
+    const upstream = { transport: "dual", prefer: "iroh", address: "127.0.0.1", port, endpointId: nobody } as const;
+    await using connection = await network.dial({ ...upstream, encryption: "plain", directAddresses: [] }, hello, own);
+    expect(connection.info().transport).toBe("tcp");
+    expect(await readFile(log, "utf8")).toMatch(/plain TCP upstream/);
+    own.stop();
+    if (!own.signal.aborted) await once(own.signal, "abort");
+  });
+});
