@@ -34,7 +34,9 @@ const embedded = z
       .default(2 ** 17)
       .describe("hashes a block takes on average; the target follows from it and never changes"),
     nbits: z
-      .exactOptional(z.string().regex(/^(0x)?[0-9a-fA-F]{8}$/, "expected a compact target: 8 hex digits, e.g. 1f00ffff"))
+      .exactOptional(
+        z.string().regex(/^(0x)?[0-9a-fA-F]{8}$/, "expected a compact target: 8 hex digits, e.g. 1f00ffff"),
+      )
       .describe("compact target of every block, in place of hashes_per_block"),
     mempoolTransactions: z
       .int()

@@ -1,5 +1,10 @@
+import { once } from "node:events";
+import { maxPayloadOf } from "@adit/codec";
+import type { Sv2Server } from "@adit/network-helpers";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
+import { type Network, openNetwork, type Served } from "@adit/role-network";
 import { type TemplateProviderConfig, templateProviderConfig } from "./config.ts";
+import { TemplateProvider } from "./template-provider.ts";
 
 /** The template provider: serves Template Distribution from the embedded development chain. */
 export const templateProviderRole: RoleDefinition<TemplateProviderConfig> = {
@@ -10,6 +15,51 @@ export const templateProviderRole: RoleDefinition<TemplateProviderConfig> = {
   run,
 };
 
-async function run(_config: TemplateProviderConfig, _context: RoleContext): Promise<void> {
-  throw new Error("not written yet");
+/** Template Distribution has no flags, and no extension adds anything to it. */
+export const templateDistributionServer: Sv2Server<"template_distribution"> = {
+  protocol: "template_distribution",
+  supportedFlags: 0,
+  successFlags: () => 0,
+  supportedExtensions: [],
+  requiredExtensions: [],
+  maxPayload: () => maxPayloadOf("SubmitSolution"),
+};
+
+async function run(config: TemplateProviderConfig, context: RoleContext): Promise<void> {
+  const { signal } = context;
+  await using network = await openNetwork({ iroh: config.iroh, needsIroh: config.transport !== "tcp" }, context);
+  await using provider = await TemplateProvider.open(config, {
+    ...context,
+    hashing: network.hashing,
+    random: Math.random,
+  });
+  await using served = await network.serve({
+    settings: config,
+    limits: config.limits,
+    server: templateDistributionServer,
+    handler: (connection) => provider.serve(connection),
+    signal,
+  });
+  context.setStatus(() => ({ ...provider.status(), ...network.status() }));
+  context.ready(readyDetails({ network, served, height: provider.chain.tip.height }));
+  if (!signal.aborted) await Promise.race([once(signal, "abort"), provider.failure]);
+}
+
+function readyDetails({
+  network,
+  served,
+  height,
+}: {
+  readonly network: Network;
+  readonly served: Served;
+  readonly height: number;
+}): Record<string, unknown> {
+  const { listeners } = network.status();
+  return {
+    listeners,
+    authority_public_key: served.authorityPublicKey,
+    endpoint_id: network.endpointId,
+    ticket: served.listeners().find(({ ticket }) => ticket !== null)?.ticket ?? null,
+    height,
+  };
 }

@@ -1,0 +1,62 @@
+import { assembleTemplate, type BlockTemplate, type CoinbaseRoom } from "./block-template.ts";
+import { type ChainTip, startTime, tipAfter } from "./chain-tip.ts";
+import type { SolvedBlock } from "./solved-block.ts";
+import { SyntheticMempool } from "./synthetic-mempool.ts";
+import type { Random } from "./synthetic-transaction.ts";
+
+/** What {@link EmbeddedChain} starts from. */
+export interface EmbeddedChainOptions {
+  /** Compact target of every block to come. */
+  readonly bits: number;
+  /** Where the stored chain ends. */
+  readonly tip: ChainTip;
+  /** Most transactions in the synthetic mempool. */
+  readonly mempoolTransactions: number;
+  readonly random: Random;
+}
+
+/** The development chain as templates see it: its tip, its target that never changes, and what waits for a block. */
+export class EmbeddedChain {
+  readonly bits: number;
+  readonly #mempool: SyntheticMempool;
+  #tip: ChainTip;
+
+  constructor({ bits, tip, mempoolTransactions, random }: EmbeddedChainOptions) {
+    this.bits = bits;
+    this.#tip = tip;
+    this.#mempool = new SyntheticMempool({ size: mempoolTransactions, random });
+  }
+
+  /** The last block. */
+  get tip(): ChainTip {
+    return this.#tip;
+  }
+
+  /** Transactions that wait, and the fees they would pay together in satoshi. */
+  get mempool(): { readonly transactions: number; readonly fees: bigint } {
+    const { transactions } = this.#mempool;
+    return { transactions: transactions.length, fees: transactions.reduce((sum, { fee }) => sum + fee, 0n) };
+  }
+
+  /** The best template now that leaves a coinbase its room. */
+  template(room: CoinbaseRoom): BlockTemplate {
+    return assembleTemplate({ tip: this.#tip, bits: this.bits, waiting: this.#mempool.transactions, room });
+  }
+
+  /** Header time a miner should start at, Unix seconds. `now` is Unix milliseconds. */
+  startTime(now: number): number {
+    return startTime(this.#tip, now);
+  }
+
+  /** Lets new transactions come in. */
+  arrive(): void {
+    this.#mempool.arrive();
+  }
+
+  /** Moves the tip onto a checked block that is on disk, and renews the mempool it has emptied. */
+  connect(block: SolvedBlock): void {
+    this.#tip = tipAfter(this.#tip, block.header);
+    this.#mempool.remove(block.transactions);
+    this.#mempool.arrive();
+  }
+}

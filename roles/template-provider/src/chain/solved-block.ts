@@ -1,0 +1,22 @@
+import type { Hash } from "@adit/bitcoin";
+import type { MempoolTransaction } from "./synthetic-transaction.ts";
+
+/** Who found a block: a client's miner, or this process in place of a miner elsewhere. */
+export type SolvedBy = "client" | "elsewhere";
+
+/** A checked block that may go on the chain. Nothing in it is a view into a frame. */
+export interface SolvedBlock {
+  /** Height it will have. */
+  readonly height: number;
+  /** Internal order. */
+  readonly hash: Hash;
+  /** 80 bytes. */
+  readonly header: Uint8Array;
+  /** The whole coinbase with its witness. */
+  readonly coinbase: Uint8Array;
+  /** The whole block, serialized. */
+  readonly bytes: Uint8Array;
+  /** The transactions it takes out of the mempool. */
+  readonly transactions: readonly MempoolTransaction[];
+  readonly solvedBy: SolvedBy;
+}

@@ -1,0 +1,70 @@
+import { dialect, type TemplateDistributionMessage } from "@adit/codec";
+
+interface Waiting {
+  readonly message: TemplateDistributionMessage;
+  readonly frame: Uint8Array;
+}
+
+/** Encoded once per client: its templates follow its own constraints. */
+const templates = dialect("template_distribution");
+
+/**
+ * What waits to be written to one client. A client that reads slowly gets the newest template: one that is superseded
+ * before it was written is dropped. Answers to its own requests are never dropped, so they are bounded in bytes.
+ */
+export class TemplateQueue {
+  readonly #maxBytes: number;
+  #waiting: Waiting[] = [];
+  #bytes = 0;
+  #wake: (() => void) | undefined;
+  #ended = false;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Adds messages; `overflow` when that is more than may wait, and the client should be closed. */
+  push(messages: readonly TemplateDistributionMessage[]): "queued" | "overflow" {
+    for (const message of messages) {
+      this.#waiting = this.#waiting.filter((earlier) => !supersedes(message, earlier.message));
+      this.#waiting.push({ message, frame: templates.encode(message) });
+    }
+    this.#bytes = this.#waiting.reduce((sum, { frame }) => sum + frame.length, 0);
+    this.#wake?.();
+    return this.#bytes > this.#maxBytes ? "overflow" : "queued";
+  }
+
+  /** Everything that waits, as soon as there is something; undefined once the queue has ended. One caller at a time. */
+  async take(): Promise<readonly Uint8Array[] | undefined> {
+    while (this.#waiting.length === 0 && !this.#ended) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#ended) return undefined;
+    const frames = this.#waiting.map(({ frame }) => frame);
+    this.#waiting = [];
+    this.#bytes = 0;
+    return frames;
+  }
+
+  /** Nothing more will be taken. */
+  end(): void {
+    this.#ended = true;
+    this.#waiting = [];
+    this.#bytes = 0;
+    this.#wake?.();
+  }
+}
+
+/** A future template begins a new tip, so that nothing said of the old one matters; another one replaces its like. */
+function supersedes(message: TemplateDistributionMessage, earlier: TemplateDistributionMessage): boolean {
+  if (message.name !== "NewTemplate") return false;
+  if (message.futureTemplate) return earlier.name === "NewTemplate" || earlier.name === "SetNewPrevHash";
+  return earlier.name === "NewTemplate" && !earlier.futureTemplate;
+}
