@@ -73,4 +73,8 @@ export interface Listener extends AsyncDisposable {
    * after it. Ends when the listener stops, whatever stopped it. Iterate once.
    */
   readonly streams: AsyncIterable<ByteStream>;
+  /** The Iroh endpoint id a dialler needs; left out on other transports. */
+  readonly endpointId?: string;
+  /** The Iroh ticket as of now: endpoint id, relays and addresses in one text; left out on other transports. */
+  readonly ticket?: string;
 }

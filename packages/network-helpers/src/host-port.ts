@@ -10,7 +10,7 @@ export interface HostPort {
 
 /** Reads `host:port` or `[v6]:port`; `invalid-config` when it is neither. */
 export function parseHostPort(address: string): HostPort {
-  const match = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([^\s:[\]/?#@]+)):(\d{1,5})$/.exec(address);
+  const match = /^(?:\[([^\s[\]]*:[^\s[\]]*)\]|([^\s:[\]/?#@]+)):(\d{1,5})$/.exec(address);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3]);
   if (host === undefined || port > 65_535) {

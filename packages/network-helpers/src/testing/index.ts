@@ -164,10 +164,11 @@ function endingSuite(make: () => Promise<TransportFixture>): void {
 
   test("lets a peer that was told goodbye still answer before it closes", () =>
     withPair(make, async (a, b) => {
-      const told = readAll(b).then(async () => {
+      const told = (async () => {
+        await readAll(b);
         await b.write(pattern(1000, 5)).catch(() => undefined);
         await b[Symbol.asyncDispose]();
-      });
+      })();
       await a[Symbol.asyncDispose]();
       await expect(told).resolves.toBeUndefined();
     }));
@@ -235,7 +236,10 @@ function diallingSuite(make: () => Promise<TransportFixture>): void {
 
   test("gives up a dial that hangs when its signal aborts", async ({ skip }) => {
     await using fixture = await make();
-    if (fixture.blackHole === undefined) return skip();
+    if (fixture.blackHole === undefined) {
+      skip();
+      return;
+    }
     const controller = new AbortController();
     const dialling = fixture.dialer.dial(fixture.blackHole, { signal: controller.signal });
     controller.abort(timeoutReason());

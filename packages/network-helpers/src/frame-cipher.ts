@@ -1,0 +1,40 @@
+import { HEADER_SIZE } from "@adit/codec";
+import { type Ciphers, SEALED_HEADER_SIZE, sealedPayloadLength } from "@adit/noise";
+
+/** How frames look on the wire: sealed by Noise, or as they are. */
+export interface FrameCipher {
+  /** Which of the two, for info(). */
+  readonly encryption: "noise" | "plain";
+  /** Bytes of a header on the wire. */
+  readonly headerSize: number;
+  /** Bytes on the wire of a payload that has `length` bytes. */
+  payloadSize(length: number): number;
+  /** The six header bytes. Throws NoiseError. */
+  openHeader(bytes: Uint8Array): Uint8Array;
+  /** The payload. Throws NoiseError. */
+  openPayload(bytes: Uint8Array, length: number): Uint8Array;
+  /** A whole frame for the wire; calls are in the order the frames travel. */
+  seal(frame: Uint8Array): Uint8Array;
+}
+
+/** Frames as they are (requirement A2). */
+export const plainCipher: FrameCipher = {
+  encryption: "plain",
+  headerSize: HEADER_SIZE,
+  payloadSize: (length) => length,
+  openHeader: (bytes) => bytes,
+  openPayload: (bytes) => bytes,
+  seal: (frame) => frame,
+};
+
+/** Frames sealed with the ciphers of a finished handshake (spec 4.6). */
+export function noiseCipher({ opener, sealer }: Ciphers): FrameCipher {
+  return {
+    encryption: "noise",
+    headerSize: SEALED_HEADER_SIZE,
+    payloadSize: sealedPayloadLength,
+    openHeader: (bytes) => opener.openHeader(bytes),
+    openPayload: (bytes, length) => opener.openPayload(bytes, length),
+    seal: (frame) => sealer.seal(frame),
+  };
+}

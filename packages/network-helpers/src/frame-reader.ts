@@ -1,0 +1,106 @@
+import { decodeHeader, type Frame } from "@adit/codec";
+import type { ByteStream } from "./byte-stream.ts";
+import { NetworkError } from "./errors.ts";
+import type { FrameCipher } from "./frame-cipher.ts";
+import type { Inbox } from "./inbox.ts";
+import { iterateOnce } from "./once.ts";
+
+/** The receiving half of a FrameConnection. */
+export interface FrameReader {
+  /**
+   * One frame a pull, so reading slowly is backpressure. Ends when the peer ends between frames; throws a NetworkError
+   * otherwise, and the connection is broken then. Payloads are views: copy what outlives the next pull. Iterate once.
+   */
+  readonly frames: AsyncIterable<Frame>;
+  /** Sets the longest payload that is accepted from the next frame on, in bytes before sealing. */
+  setMaxPayload(bytes: number): void;
+}
+
+/** Opens frames as their bytes arrive. A header that announces too much is refused before anything is allocated. */
+export class StreamFrameReader implements FrameReader {
+  readonly frames: AsyncIterable<Frame>;
+  readonly #stream: ByteStream;
+  readonly #inbox: Inbox;
+  readonly #cipher: FrameCipher;
+  readonly #hint: string;
+  #maxPayload: number;
+  #framesIn = 0;
+
+  /** `inbox` holds or pulls the stream's bytes. `hint` is added to the error when not even one frame could be read. */
+  constructor(stream: ByteStream, options: FrameReaderOptions) {
+    this.#stream = stream;
+    this.#inbox = options.inbox;
+    this.#cipher = options.cipher;
+    this.#maxPayload = options.maxPayload;
+    this.#hint = options.hint;
+    this.frames = iterateOnce("a connection's frames", {
+      next: () => this.#next(),
+      return: async () => ({ done: true, value: undefined }),
+    });
+  }
+
+  /** Frames read. */
+  get framesIn(): number {
+    return this.#framesIn;
+  }
+
+  setMaxPayload(bytes: number): void {
+    this.#maxPayload = bytes;
+  }
+
+  async #next(): Promise<IteratorResult<Frame, undefined>> {
+    try {
+      const frame = await this.#read();
+      if (frame === undefined) return { done: true, value: undefined };
+      this.#framesIn++;
+      return { done: false, value: frame };
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error(String(cause));
+      this.#stream.abort(error);
+      throw error;
+    }
+  }
+
+  async #read(): Promise<Frame | undefined> {
+    const { headerSize } = this.#cipher;
+    if (!(await this.#inbox.fill(headerSize))) {
+      if (this.#inbox.length === 0) return undefined;
+      throw this.#cutShort();
+    }
+    const { length, ...header } = decodeHeader(this.#open(() => this.#cipher.openHeader(this.#inbox.take(headerSize))));
+    if (length > this.#maxPayload) {
+      const message = `a frame of ${length} bytes, at most ${this.#maxPayload} are allowed now; the peer is disconnected`;
+      throw this.#fault("frame-too-large", message);
+    }
+    const size = this.#cipher.payloadSize(length);
+    if (!(await this.#inbox.fill(size))) throw this.#cutShort();
+    return { ...header, payload: this.#open(() => this.#cipher.openPayload(this.#inbox.take(size), length)) };
+  }
+
+  #open(open: () => Uint8Array): Uint8Array {
+    try {
+      return open();
+    } catch (cause) {
+      const message = "a frame could not be decrypted; it was altered on the way, or the peer is broken: reconnect";
+      throw this.#fault("protocol-violation", message, cause);
+    }
+  }
+
+  #cutShort(): NetworkError {
+    return this.#fault("closed", "the peer ended in the middle of a frame; its log says why");
+  }
+
+  #fault(code: "closed" | "frame-too-large" | "protocol-violation", what: string, cause?: unknown): NetworkError {
+    const { peer } = this.#stream;
+    const hint = this.#framesIn === 0 && code !== "closed" ? this.#hint : "";
+    return new NetworkError(code, { peer, message: `${peer}: ${what}${hint}`, cause });
+  }
+}
+
+/** What a StreamFrameReader is made of. */
+export interface FrameReaderOptions {
+  readonly inbox: Inbox;
+  readonly cipher: FrameCipher;
+  readonly maxPayload: number;
+  readonly hint: string;
+}
