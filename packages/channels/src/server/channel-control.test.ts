@@ -139,6 +139,15 @@ describe("opening a channel", () => {
     expect(hex(harness.open(1).prefix)).toBe("0100");
   });
 
+  test("does not use up prefixes where no job of the server is sent", () => {
+    const harness = new Harness({ extranonce: { totalSize: 20, serverId: 1, indexSize: 1, start: 0 } });
+    harness.connect(1, REQUIRES_WORK_SELECTION);
+    for (let count = 0; count < 300; count += 1) {
+      expect(messages(harness.close(1, harness.open(1)))).toEqual([]);
+    }
+    expect(harness.server.status().extranoncesInUse).toBe(0);
+  });
+
   test("accepts any user identity, and keeps no memory of names that never mined", () => {
     const harness = running();
     for (const userIdentity of ["", "x".repeat(255), "'; DROP TABLE shares;--", "../../etc", "\u001b[31m"]) {
@@ -237,6 +246,16 @@ describe("SetTarget", () => {
     expect(shareErrors(harness.send(1, { ...message, nonce: message.nonce + 1 }))).toEqual(["stale-share"]);
   });
 
+  test("gets its job after half a minute also when it changes every second", () => {
+    const harness = running();
+    const view = harness.open(1);
+    const jobs = Array.from({ length: 35 }, (_, second) => {
+      update(harness, view, { maxTarget: (view.target * 99n) / 100n - BigInt(second) });
+      return messagesNamed(harness.tick(), "NewExtendedMiningJob").length;
+    });
+    expect(jobs.indexOf(1)).toBe(29);
+  });
+
   test("brings jobs whose shares are stale once every shared job of their time is forgotten", () => {
     const harness = running();
     const view = harness.open(1);
@@ -310,6 +329,20 @@ describe("vardiff", () => {
     expect(view.target).toBeGreaterThan(targetFromHashrate(1e5, 6));
     expect(targets.length).toBeGreaterThan(0);
     expect(targets.length).toBeLessThan(30);
+  });
+
+  test("does not count shares of a target that was replaced", () => {
+    const harness = running({ vardiff: defaultVardiffOptions });
+    const view = harness.open(1);
+    const maximumTarget = u256(targetToBytes(target(view.target / 8n)));
+    harness.send(1, { name: "UpdateChannel", channelId: 2, nominalHashRate: 0, maximumTarget });
+    harness.newWork(2);
+    harness.tick();
+    for (let ntime = 1_700_000_000; ntime < 1_700_000_050; ntime += 1) {
+      expect(shareErrors(harness.send(1, view.mine({ jobId: 1, ntime }).message))).toEqual([]);
+    }
+    harness.tick(15);
+    expect(harness.server.status().hashrate).toBe(1);
   });
 
   test("goes on when a bound keeps the target as it is", () => {

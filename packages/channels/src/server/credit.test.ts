@@ -167,7 +167,7 @@ class Play {
 
 test("credited work is the sum of the job targets' work over any order of targets, templates, tips and shares", () => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 20, maxLength: 80 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 100, size: "max" }), (steps) => {
       const play = new Play();
       for (const one of steps) play.run(one);
       play.run({ type: "tick", seconds: 6 });

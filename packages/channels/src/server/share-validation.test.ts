@@ -227,6 +227,13 @@ describe("every error code of a share", () => {
     expect(shareErrors(harness.send(1, view.mine().message))).toEqual([]);
   });
 
+  test("too-many-shares holds on when the tip is only announced again", () => {
+    const { harness, view } = running({ limits: { ...defaultChannelLimits, seenSharesPerChannel: 1 } });
+    expect(shareErrors(harness.send(1, view.mine().message))).toEqual([]);
+    harness.newTip(2);
+    expect(shareErrors(harness.send(1, view.mine().message))).toEqual(["too-many-shares"]);
+  });
+
   test("too-many-shares also when the memory of all channels is full", () => {
     const { harness, view } = running({ limits: { ...defaultChannelLimits, seenShares: 1 } });
     const first = view.mine();
