@@ -15,7 +15,7 @@ import { TemplateServer, type TemplateServerEffect, type TemplateServerInput } f
 type Connection = Sv2Connection<"template_distribution">;
 
 /** What the shell needs of its process. */
-export interface TemplateProviderPorts extends Pick<RoleContext, "log" | "metrics" | "now" | "signal"> {
+export interface TemplateProviderPorts extends Pick<RoleContext, "log" | "metrics" | "now"> {
   readonly hashing: ShareHashing;
   /** From 0 (included) to 1 (excluded). */
   readonly random: () => number;
@@ -112,14 +112,10 @@ export class TemplateProvider implements AsyncDisposable {
     const { id } = connection;
     this.#clients.set(id, client);
     const writing = this.#write(client);
-    const { signal } = this.#ports;
-    const drain = (): void => void connection[Symbol.asyncDispose]().catch(() => {});
-    signal.addEventListener("abort", drain, { once: true });
     try {
       await this.#step({ type: "connected", client: id });
       for await (const { message } of connection.messages) await this.#step({ type: "message", client: id, message });
     } finally {
-      signal.removeEventListener("abort", drain);
       this.#clients.delete(id);
       client.queue.end();
       await this.#step({ type: "disconnected", client: id });
