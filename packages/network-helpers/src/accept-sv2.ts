@@ -48,7 +48,7 @@ export async function acceptSv2<P extends Protocol>(
   const opened = { stream, inbox: new Inbox(stream.source) };
   const { signal } = deadline;
   await awaitFirstByte(opened, { signal });
-  return answerSetup(await respondOver(opened, options.security, { signal }), server, { signal });
+  return await answerSetup(await respondOver(opened, options.security, { signal }), server, { signal });
 }
 
 /** Waits until the peer says anything; aborts the stream and rejects when it ends or `signal` aborts before. */

@@ -206,7 +206,7 @@ async function orUndefined<T>(
 ): Promise<T | undefined> {
   using patience = new Deadline(options.signal, options.patienceMs);
   const { signal } = patience;
-  return Promise.race([
+  return await Promise.race([
     work,
     new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true })),
   ]);

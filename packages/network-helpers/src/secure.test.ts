@@ -1,4 +1,4 @@
-import { encodeHeader, type Frame } from "@adit/codec";
+import { encodeHeader } from "@adit/codec";
 import { initiator, pureCrypto, ResponderIdentity } from "@adit/noise";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -300,7 +300,7 @@ function reading(chunks: readonly Uint8Array[], cipher: FrameCipher): FrameConne
 /** Payloads of at most `count` frames. */
 async function take(connection: FrameConnection, count: number): Promise<readonly Uint8Array[]> {
   const payloads: Uint8Array[] = [];
-  const frames = connection.reader.frames[Symbol.asyncIterator]() as AsyncIterator<Frame>;
+  const frames = connection.reader.frames[Symbol.asyncIterator]();
   while (payloads.length < count) {
     const next = await frames.next();
     if (next.done === true) break;

@@ -1,5 +1,8 @@
-import { connect } from "node:net";
-import { describe, expect, test } from "vitest";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test, vi } from "vitest";
 import { NetworkError } from "../errors.ts";
 import { transportSuite } from "../testing/index.ts";
 import { tcp } from "./index.ts";
@@ -78,4 +81,37 @@ describe("the tcp transport", () => {
     expect(error).toBeInstanceOf(NetworkError);
     expect(error).toMatchObject({ code: "closed", cause: { code: "ECONNRESET" } });
   });
+
+  test("goes on accepting after it has run out of file descriptors", { timeout: 60_000 }, async () => {
+    const script = fileURLToPath(new URL("../testing/echo-server.ts", import.meta.url));
+    const command = `ulimit -n 64 && exec "$0" --import tsx --conditions=@adit/source "$1"`;
+    const child = spawn("bash", ["-c", command, process.execPath, script], { stdio: ["pipe", "pipe", "inherit"] });
+    try {
+      const [line] = (await once(child.stdout, "data")) as [Buffer];
+      const port = Number(line.toString().trim().split(":").at(-1));
+      const flood = await Promise.all(Array.from({ length: 200 }, () => rawConnection(port)));
+      for (const socket of flood) socket.destroy();
+      await vi.waitFor(async () => expect(await echoes(port)).toBe(true), { timeout: 10_000, interval: 50 });
+      expect(child.exitCode).toBeNull();
+    } finally {
+      child.kill();
+    }
+  });
 });
+
+/** A connection, or one the server closed at once. */
+async function rawConnection(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1").on("error", () => undefined);
+  await Promise.race([once(socket, "connect"), once(socket, "close")]);
+  return socket;
+}
+
+async function echoes(port: number): Promise<boolean> {
+  const socket = await rawConnection(port);
+  const answered = once(socket, "data").then(() => true);
+  const closed = once(socket, "close").then(() => false);
+  socket.write("x");
+  const answer = await Promise.race([answered.catch(() => false), closed]);
+  socket.destroy();
+  return answer;
+}
