@@ -1,0 +1,11 @@
+export { type MiningDeviceConfig, miningDeviceConfig } from "./config.ts";
+export { HashingEngine, type HashingOptions, type HashingSource } from "./hashing/hashing-engine.ts";
+export { NonceSearch } from "./hashing/nonce-search.ts";
+export type { Miner, MinerEffect } from "./miner/miner-effect.ts";
+export { type LossReason, type RejectReason, rejectReasons } from "./miner/reasons.ts";
+export { Sv1Miner, type Sv1MinerInput } from "./miner/sv1-miner.ts";
+export { Sv2Miner, type Sv2MinerInput, type Sv2MinerOptions } from "./miner/sv2-miner.ts";
+export { miningDeviceRole } from "./role.ts";
+export type { Share, Work } from "./work/work.ts";
+export { type HeaderRange, WorkCursor } from "./work/work-cursor.ts";
+export { type SchedulerEffect, type SchedulerInput, type Slice, WorkScheduler } from "./work/work-scheduler.ts";

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { StreamInfo } from "@adit/network-helpers";
+import type { RoleContext } from "@adit/role-kit";
+import { keepConnected, type UpstreamState } from "@adit/role-network";
+import { type MiningDeviceConfig, numbered } from "./config.ts";
+import type { Connect } from "./connection/connect.ts";
+import type { HashingEngine } from "./hashing/hashing-engine.ts";
+import { type MiningDeviceMetrics, miningDeviceMetrics } from "./metrics.ts";
+import { ShareTally } from "./miner/share-tally.ts";
+import { type ConnectionState, type ConnectionView, countStates, statusOf } from "./status.ts";
+import type { Work } from "./work/work.ts";
+
+/** What a device is made of. */
+export interface MiningDeviceParts {
+  readonly config: MiningDeviceConfig;
+  readonly context: RoleContext;
+  readonly engine: HashingEngine;
+  readonly connect: Connect;
+}
+
+interface Connection {
+  readonly number: number;
+  readonly user: string;
+  readonly tally: ShareTally;
+  state: ConnectionState;
+  reason: string | null;
+  work: Work | undefined;
+  info: (() => StreamInfo) | undefined;
+}
+
+/** Pause between the first tries of two connections, in milliseconds: pools refuse a source that opens many at once. */
+const START_INTERVAL_MS = 5;
+
+/** Keeps all connections up, each hashing when it can, and tells how they do. */
+export class MiningDevice {
+  readonly #parts: MiningDeviceParts;
+  readonly #connections: readonly Connection[];
+  readonly #metrics: MiningDeviceMetrics;
+  #mining = 0;
+
+  constructor(parts: MiningDeviceParts) {
+    const { config, context, engine } = parts;
+    const user = config.protocol === "sv1" ? config.userName : config.userIdentity;
+    this.#parts = parts;
+    this.#connections = Array.from({ length: config.connections }, (_, index) => ({
+      number: index + 1,
+      user: numbered(user, index + 1),
+      tally: new ShareTally(),
+      state: "connecting",
+      reason: null,
+      work: undefined,
+      info: undefined,
+    }));
+    this.#metrics = miningDeviceMetrics(context.metrics, {
+      hashes: () => engine.hashes,
+      hashrate: () => engine.hashrate(),
+      connections: () => countStates(this.#views()),
+    });
+  }
+
+  /** Mines until the role's signal aborts. Rejects when the engine fails. */
+  async run(): Promise<void> {
+    const { engine } = this.#parts;
+    const ended = Promise.all(this.#connections.map((connection) => this.#keep(connection)));
+    await Promise.race([ended, engine.failed]);
+  }
+
+  /** The document behind `/api/v1/status`. */
+  status(): unknown {
+    const { config, engine } = this.#parts;
+    return statusOf({ config, hashrate: engine.hashrate(), hashes: engine.hashes, views: this.#views() });
+  }
+
+  async #keep(connection: Connection): Promise<void> {
+    const { signal } = this.#parts.context;
+    await sleep((connection.number - 1) * START_INTERVAL_MS, undefined, { signal }).catch(() => {});
+    await keepConnected({
+      attempt: (connected) => this.#attempt(connection, connected),
+      onState: (state) => this.#onState(connection, state),
+      signal,
+    });
+  }
+
+  async #attempt(connection: Connection, connected: () => void): Promise<void> {
+    const { config, context, engine, connect } = this.#parts;
+    try {
+      await connect({
+        config,
+        number: connection.number,
+        engine,
+        signal: context.signal,
+        log: context.log,
+        onOpen: (info) => {
+          connection.info = info;
+        },
+        onNews: (news) => {
+          connection.tally.count(news);
+          this.#metrics.count(news);
+        },
+        onWork: (work) => {
+          const first = connection.state === "connecting" && work !== undefined;
+          this.#setWork(connection, work);
+          if (first) connected();
+        },
+      });
+    } finally {
+      connection.info = undefined;
+    }
+  }
+
+  /** Ready means: some connection hashes. */
+  #setWork(connection: Connection, work: Work | undefined): void {
+    const { context } = this.#parts;
+    const before = this.#mining;
+    this.#mining += Number(work !== undefined) - Number(connection.work !== undefined);
+    connection.work = work;
+    if (before === 0 && this.#mining > 0) context.ready({ protocol: this.#parts.config.protocol });
+    if (before > 0 && this.#mining === 0 && !context.signal.aborted) context.notReady("no connection has work");
+  }
+
+  #onState(connection: Connection, state: UpstreamState): void {
+    const { log } = this.#parts.context;
+    connection.state = state.state === "connected" ? "mining" : state.state;
+    connection.reason = state.state === "waiting" ? state.reason : null;
+    const fields = { connection: connection.number };
+    if (state.state === "connected") log.info(fields, "mining");
+    if (state.state !== "waiting") return;
+    log.warn({ ...fields, reason: state.reason, retryInSecs: Math.round(state.retryInMs) / 1000 }, "not connected");
+  }
+
+  #views(): readonly ConnectionView[] {
+    return this.#connections.map((connection) => ({ ...connection, stream: connection.info?.() }));
+  }
+}
