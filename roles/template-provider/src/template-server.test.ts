@@ -214,6 +214,17 @@ describe("a solution", () => {
     expect(types(harness.message(2, solve(work)))).toContain("block-connected");
   });
 
+  test("of a client that has left is stale once there is another block", () => {
+    const harness = new Harness();
+    const old = harness.join(1);
+    harness.do({ type: "disconnected", client: 1 });
+    harness.message(2, solve(harness.join(2)));
+    expect(harness.message(2, solve(old))).toMatchObject([{ faults: ["stale-template"] }]);
+    harness.message(2, { name: "RequestTransactionData", templateId: old.template.templateId });
+    expect(harness.sent.get(2)?.at(-1)).toMatchObject({ errorCode: "stale-template-id" });
+    expect(harness.chain.tip.height).toBe(1);
+  });
+
   test("on a chain of many blocks is accepted again and again", () => {
     const harness = new Harness();
     harness.join(1);

@@ -233,8 +233,9 @@ export class TemplateServer {
     if (found === undefined) {
       return [this.#refuse(id, templateId, [this.#isStale(templateId) ? "stale-template" : "unknown-template"])];
     }
-    // A block for this tip is on its way to disk: this one comes second.
-    if (this.#storing !== undefined) return [this.#refuse(id, templateId, ["stale-template"])];
+    // A block for this tip is on its way to disk, or on the chain: this one comes second.
+    const late = this.#storing !== undefined || found.template.height !== this.#chain.tip.height + 1;
+    if (late) return [this.#refuse(id, templateId, ["stale-template"])];
     const outcome = checkSolution(solution, { ...found, now, solvedBy: "client" });
     if (outcome.kind === "refused") return [this.#refuse(id, templateId, outcome.faults)];
     return [this.#store(outcome.block)];

@@ -1,5 +1,6 @@
 import { decodeTransaction, encodeTransaction, type Transaction } from "@adit/bitcoin";
 import type { SubmitSolution } from "@adit/codec";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chainBits } from "../config.ts";
 import { newTemplateMessage, setNewPrevHashMessage } from "../template-messages.ts";
@@ -130,6 +131,22 @@ describe("a solution", () => {
       const others = faults.filter((other) => other !== fault && !(implied[fault] ?? []).includes(other));
       expect([fault, others]).toEqual([fault, []]);
     }
+  });
+
+  test("of any bytes is judged and never throws", () => {
+    const good = coinbaseFor(work);
+    const damaged = fc
+      .array(fc.tuple(fc.nat({ max: good.length - 1 }), fc.nat({ max: 255 })), { minLength: 1, maxLength: 4 })
+      .map((changes) => changes.reduce((bytes, [at, value]) => bytes.with(at, value), good));
+    fc.assert(
+      fc.property(fc.oneof(damaged, fc.uint8Array({ maxLength: 200 })), fc.nat(0xffffffff), (coinbaseTx, version) => {
+        const name = "SubmitSolution";
+        const rest = { headerTimestamp: version, headerNonce: 1, coinbaseTx };
+        const faults = faultsOf({ name, templateId: 1n, version, ...rest });
+        expect(faults.length).toBeGreaterThan(0);
+      }),
+      { numRuns: 400 },
+    );
   });
 
   test("does not depend on bytes that are changed after it was judged", () => {
