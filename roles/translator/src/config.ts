@@ -144,11 +144,9 @@ export const translatorConfig = z.strictObject({
     .describe("taken for the sake of existing files and not needed: the status is made afresh at each request"),
   minerTelemetry: z
     .exactOptional(
-      z
-        .unknown()
-        .refine(() => false, {
-          message: "this translator does not ask miners for telemetry; remove [miner_telemetry]",
-        }),
+      z.unknown().refine(() => false, {
+        message: "this translator does not ask miners for telemetry; remove [miner_telemetry]",
+      }),
     )
     .describe("not supported: this translator does not ask miners for telemetry"),
   downstreamDifficultyConfig: difficultyConfig.prefault({}),

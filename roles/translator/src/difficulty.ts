@@ -1,8 +1,10 @@
-import { difficultyOf, type Target } from "@adit/bitcoin";
+import { difficultyOf, hashrateFromTarget, type Target, targetFromDifficulty } from "@adit/bitcoin";
 import { roundDifficultyDown } from "@adit/sv1";
 
 /** A double holds every power of two up to here as an integer that all firmware can read. */
 const HIGHEST = 2 ** 52;
+/** Turned into a hashrate and back, a difficulty must not fall below the power of two it was. */
+const A_HAIR_MORE = 1 + 2 ** -40;
 
 /**
  * The difficulty to tell a miner whose target shall be at least `target`: a power of two from 1 on, below 1 a single
@@ -15,6 +17,11 @@ export function sv1Difficulty(target: Target): number {
   let power = 1;
   while (power * 2 <= difficulty && power < HIGHEST) power *= 2;
   return power;
+}
+
+/** The hashrate, in H/s, of a miner that would have this difficulty. */
+export function hashrateOfDifficulty(difficulty: number, sharesPerMinute: number): number {
+  return hashrateFromTarget(targetFromDifficulty(difficulty), sharesPerMinute) * A_HAIR_MORE;
 }
 
 /** A difficulty that a miner asks for in its password, as `d=1024` or `diff=1024` among other words. */

@@ -1,17 +1,7 @@
-import {
-  hashrateFromTarget,
-  hex,
-  meetsTarget,
-  type ShareHashing,
-  type Target,
-  targetFromDifficulty,
-  targetFromHashrate,
-  targetToBytes,
-} from "@adit/bitcoin";
+import { hex, meetsTarget, type ShareHashing, type Target, targetFromHashrate, targetToBytes } from "@adit/bitcoin";
 import { defaultVardiffOptions, Vardiff } from "@adit/channels";
 import {
   ROLLABLE_VERSION_BITS,
-  roundDifficultyDown,
   type Sv1Job,
   type Sv1Limits,
   type Sv1ServerEffect,
@@ -19,7 +9,7 @@ import {
   Sv1ServerSession,
   type Sv1Share,
 } from "@adit/sv1";
-import { difficultyInPassword, sv1Difficulty } from "./difficulty.ts";
+import { difficultyInPassword, hashrateOfDifficulty, sv1Difficulty } from "./difficulty.ts";
 import type { MinerId } from "./effects.ts";
 import { type ExtranonceLayout, extranonce1Of } from "./extranonce-layout.ts";
 import type { Outbox } from "./outbox.ts";
@@ -250,8 +240,7 @@ export class Miner {
   #onSuggestion(difficulty: number): void {
     if (this.#suggested || this.sharesAccepted > 0 || !this.#rules.enableVardiff) return;
     this.#suggested = true;
-    const target = targetFromDifficulty(roundDifficultyDown(difficulty));
-    this.#startHashrate = hashrateFromTarget(target, this.#rules.sharesPerMinute);
+    this.#startHashrate = hashrateOfDifficulty(difficulty, this.#rules.sharesPerMinute);
     this.#vardiff?.reset(this.#startHashrate, this.#outbox.now);
     if (this.#work !== undefined && this.#difficultyFor(this.#work) !== this.#difficulty) this.give(this.#work, true);
   }
