@@ -50,8 +50,11 @@ const MAX_TEMPLATES = 64;
 interface Followed {
   readonly block: LedgerBlock;
   result: BlockResult;
-  /** Template ids it was submitted under on the current connection. */
-  readonly submitted: Set<bigint>;
+  /**
+   * What the provider on the current connection has of it: nothing, a solution under a number that may mean another
+   * template there, or one under the number of a template that it completes.
+   */
+  offered: "not" | "by-old-number" | "by-number";
 }
 
 interface Tip {
@@ -91,7 +94,7 @@ export class BlockLedger {
         this.#connected = true;
         this.#tip = undefined;
         this.#templates = [];
-        for (const { submitted } of this.#followed) submitted.clear();
+        for (const followed of this.#followed) followed.offered = "not";
         return [];
       case "provider-lost":
         this.#connected = false;
@@ -107,10 +110,9 @@ export class BlockLedger {
   }
 
   #found(block: LedgerBlock): readonly LedgerEffect[] {
-    const followed: Followed = { block, result: "pending", submitted: new Set() };
+    const followed: Followed = { block, result: "pending", offered: "not" };
     this.#followed = [followed, ...this.#followed].slice(0, MAX_BLOCKS);
-    const submitted = this.#connected && block.templateId !== undefined ? [submission(followed, block.templateId)] : [];
-    return [...submitted, ...this.#settle([followed])];
+    return [...this.#offer(followed), ...this.#settle([followed])];
   }
 
   #newTip({ prevHash, templateId }: TemplateSetNewPrevHash): readonly LedgerEffect[] {
@@ -133,21 +135,32 @@ export class BlockLedger {
   /** Offers what was found on the current tip to a provider that may not have it. */
   #resubmit(): readonly LedgerEffect[] {
     const tip = this.#tip;
-    if (tip === undefined || !this.#connected) return [];
-    return this.#followed.flatMap((followed) => {
-      if (followed.result !== "pending" || !isSame(followed.block.prevHash, tip.hash)) return [];
-      const templateId = this.#templateOf(followed.block) ?? followed.block.templateId;
-      if (templateId === undefined || followed.submitted.has(templateId)) return [];
-      return [submission(followed, templateId)];
-    });
+    if (tip === undefined) return [];
+    const open = this.#followed.filter(({ block, result }) => result === "pending" && isSame(block.prevHash, tip.hash));
+    return open.flatMap((followed) => this.#offer(followed));
   }
 
-  #templateOf({ header, coinbase }: LedgerBlock): bigint | undefined {
+  #offer(followed: Followed): readonly LedgerEffect[] {
+    const { block, offered } = followed;
+    if (!this.#connected || offered === "by-number") return [];
+    const templateId = this.#templateOf(block);
+    if (templateId !== undefined) {
+      followed.offered = "by-number";
+      return [submission(block, templateId)];
+    }
+    if (block.templateId === undefined || offered === "by-old-number") return [];
+    followed.offered = "by-old-number";
+    return [submission(block, block.templateId)];
+  }
+
+  /** The template whose merkle path and height are the block's, if this connection's provider sent one. */
+  #templateOf({ header, coinbase, height, templateId }: LedgerBlock): bigint | undefined {
     const { merkleRoot } = decodeHeader(header);
     const stripped = stripWitness(coinbase);
-    const leadsThere = ({ merklePath }: KnownTemplate): boolean =>
-      isSame(this.#hashing.merkleRoot(stripped, merklePath), merkleRoot);
-    return this.#templates.find(leadsThere)?.templateId;
+    const fits = (template: KnownTemplate): boolean =>
+      template.height === height && isSame(this.#hashing.merkleRoot(stripped, template.merklePath), merkleRoot);
+    const itsOwn = this.#templates.find((template) => template.templateId === templateId);
+    return itsOwn !== undefined && fits(itsOwn) ? templateId : this.#templates.find(fits)?.templateId;
   }
 }
 
@@ -161,9 +174,7 @@ function resultAt({ block, result }: Followed, tip: Tip): BlockResult {
   return result === "pending" ? "unknown" : result;
 }
 
-function submission(followed: Followed, templateId: bigint): LedgerEffect {
-  followed.submitted.add(templateId);
-  const { header, coinbase, hash } = followed.block;
+function submission({ header, coinbase, hash }: LedgerBlock, templateId: bigint): LedgerEffect {
   const { version, ntime, nonce } = decodeHeader(header);
   const solution: SubmitSolution = {
     name: "SubmitSolution",
