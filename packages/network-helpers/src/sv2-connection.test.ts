@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import {
   type CommonMessage,
   type DialectMessage,
@@ -155,7 +156,7 @@ describe("a server", () => {
     await frames.writer.writeAll([requestExtensions(requested), encode(update)]);
     await pull(connection);
     expect(decoded(await answers.next())).toEqual({ ...answer, requestId: 77 });
-    expect([...connection.extensions]).toEqual(answer.supportedExtensions ?? []);
+    expect([...connection.extensions]).toEqual("supportedExtensions" in answer ? answer.supportedExtensions : []);
   });
 
   test("asks for an extension it requires, takes a second try, and disconnects who goes on without", async () => {
@@ -254,6 +255,25 @@ describe("a client", () => {
     await server.writer.writeAll([accepted(2), dialect("mining").encode(answer)]);
     expect([...((await outcome) as Sv2Connection<"mining">).extensions]).toEqual([2]);
   });
+});
+
+test("a set-up leaves nothing on its signal, done or failed", async () => {
+  const controller = new AbortController();
+  const options = { ...dialling, signal: controller.signal };
+  for (const protocol of ["mining", "job_declaration"] as const) {
+    const [a, b] = await streamPair();
+    const server = { ...testServer, protocol } as Sv2Server<"mining">;
+    const ends = await Promise.allSettled([
+      dialSv2(a, { ...testClient, requestExtensions: [2] }, options).then((connection) =>
+        connection.abort(new Error("done")),
+      ),
+      acceptSv2(b, server, { ...accepting, signal: controller.signal }).then((connection) =>
+        connection.messages[Symbol.asyncIterator]().next(),
+      ),
+    ]);
+    expect(ends[0].status).toBe(protocol === "mining" ? "fulfilled" : "rejected");
+    expect(getEventListeners(controller.signal, "abort")).toEqual([]);
+  }
 });
 
 describe("the halves of a connection", () => {

@@ -1,4 +1,5 @@
 import {
+  CodecError,
   type DialectMessage,
   dialect,
   type ExtensionsNegotiationMessage,
@@ -10,7 +11,8 @@ import {
   type SetupConnectionSuccess,
   type Tlv,
 } from "@adit/codec";
-import { NetworkError, type NetworkErrorCode } from "./errors.ts";
+import { GRACE_MS, within } from "./deadline.ts";
+import { NetworkError } from "./errors.ts";
 import type { ConnectionInfo, FrameConnection } from "./frame-connection.ts";
 import { iterateOnce } from "./once.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -137,11 +139,11 @@ export class TypedConnection<P extends Protocol> implements Sv2Connection<P> {
     if (this.#halves > 0) throw new Error("a connection can be split once");
     this.#halves = 2;
     return {
-      reader: { messages: this.messages, [Symbol.asyncDispose]: this.#halfDisposal(async () => undefined) },
+      reader: { messages: this.messages, [Symbol.asyncDispose]: this.#halfDisposal(async () => true) },
       writer: {
         write: (message, tlvs) => this.write(message, tlvs),
         writeFrames: (frames) => this.writeFrames(frames),
-        [Symbol.asyncDispose]: this.#halfDisposal(() => this.#frames.writer.end()),
+        [Symbol.asyncDispose]: this.#halfDisposal(() => within(GRACE_MS, this.#frames.writer.end())),
       },
     };
   }
@@ -155,11 +157,11 @@ export class TypedConnection<P extends Protocol> implements Sv2Connection<P> {
     await this.#frames[Symbol.asyncDispose]();
   }
 
-  #halfDisposal(finish: () => Promise<void>): () => Promise<void> {
+  #halfDisposal(finish: () => Promise<boolean>): () => Promise<void> {
     let disposing: Promise<void> | undefined;
     const dispose = async (): Promise<void> => {
       // A flush that fails has broken the connection, which whoever reads is told.
-      const finished = finish().catch(() => undefined);
+      const finished = finish().catch(() => false);
       if (--this.#halves === 0) await this[Symbol.asyncDispose]();
       else await finished;
     };
@@ -249,11 +251,9 @@ export function answerExtensions(
 /** Whatever went wrong while a message was read, as a NetworkError. */
 export function protocolFault(cause: unknown, peer: string): Error {
   if (cause instanceof NetworkError) return cause;
-  if (!(cause instanceof Error && cause.name === "CodecError")) {
-    return cause instanceof Error ? cause : new Error(String(cause));
-  }
-  const code: NetworkErrorCode = "protocol-violation";
-  return new NetworkError(code, { peer, message: `${peer}: ${cause.message}; the peer is disconnected`, cause });
+  if (!(cause instanceof CodecError)) return cause instanceof Error ? cause : new Error(String(cause));
+  const message = `${peer}: ${cause.message}; the peer is disconnected`;
+  return new NetworkError("protocol-violation", { peer, message, cause });
 }
 
 function isNegotiation(message: { readonly name: string }): message is ExtensionsNegotiationMessage {
