@@ -11,7 +11,11 @@ import { Worker, type WorkerOptions } from "node:worker_threads";
 export function startThread(module: string, base: string, options: WorkerOptions): Worker {
   if (!base.endsWith(".ts")) return new Worker(new URL(`./${module}.js`, base), options);
   // Not its CommonJS twin, which on Node 20 looks for its hooks in the wrong folder.
-  const loader = pathToFileURL(createRequire(base).resolve("tsx/esm/api").replace(/\.cjs$/, ".mjs")).href;
+  const loader = pathToFileURL(
+    createRequire(base)
+      .resolve("tsx/esm/api")
+      .replace(/\.cjs$/, ".mjs"),
+  ).href;
   const entry = new URL(`./${module}.ts`, base).href;
   const script = `import(${JSON.stringify(loader)}).then(({ register }) => { register(); return import(${JSON.stringify(entry)}); })`;
   return new Worker(script, { ...options, eval: true, execArgv: ["--conditions=@adit/source"] });
