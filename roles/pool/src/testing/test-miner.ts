@@ -132,6 +132,7 @@ export class TestMiner implements AsyncDisposable {
         this.events.push(...this.client.handle(message as MiningMessage, Date.now()));
         this.#check();
       }
+      await this.connection[Symbol.asyncDispose]();
       return undefined;
     } catch (error) {
       return error as Error;
