@@ -1,10 +1,16 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { configReference } from "../packages/role-kit/src/index.ts";
+import { roles } from "../roles/adit/src/roles.ts";
 import { messagesPage } from "./messages-page.ts";
 
 /** Pages that are generated from code; `--check` fails when one on disk differs. */
 const pages: readonly { readonly file: string; readonly generate: () => string }[] = [
   { file: "docs/reference/messages.md", generate: messagesPage },
+  ...roles.map((role) => ({
+    file: `docs/reference/${role.name}-config.md`,
+    generate: () => configReference(role),
+  })),
 ];
 
 const root = new URL("../", import.meta.url);

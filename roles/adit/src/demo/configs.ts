@@ -2,10 +2,10 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseTicket } from "@adit/network-helpers/iroh";
 
-/** How many hashes a block of the demo takes on average: some ten seconds of one JavaScript thread. */
-export const HASHES_PER_BLOCK = 4_000_000;
+/** How many hashes a block of the demo takes on average: some twelve seconds of one JavaScript thread. */
+const HASHES_PER_BLOCK = 2 ** 24;
 /** What the demo expects of its miner at first, in hashes a second; vardiff corrects it. */
-const EXPECTED_HASHRATE = 400_000;
+const EXPECTED_HASHRATE = 1_000_000;
 const SHARES_PER_MINUTE = 30;
 /** A regtest address without a known key: nobody spends the demo's coins. */
 const REWARD_SCRIPT = "raw(0014751e76e8199196d454941c45d1b3a323f1433bd6)";

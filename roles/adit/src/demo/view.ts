@@ -63,7 +63,7 @@ function formatBitcoin(satoshis: string): string {
 }
 
 /** Hashes a second with a unit a person reads. */
-export function formatHashrate(hashesPerSecond: number): string {
+function formatHashrate(hashesPerSecond: number): string {
   const units = ["H/s", "kH/s", "MH/s", "GH/s", "TH/s", "PH/s", "EH/s"];
   let value = hashesPerSecond;
   let unit = 0;
