@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
@@ -60,7 +61,9 @@ export class MiningDevice {
 
   /** Mines until the role's signal aborts. Rejects when the engine fails. */
   async run(): Promise<void> {
-    const { engine } = this.#parts;
+    const { context, engine } = this.#parts;
+    // Each connection listens for the end of the role, and there may be thousands.
+    setMaxListeners(0, context.signal);
     const ended = Promise.all(this.#connections.map((connection) => this.#keep(connection)));
     await Promise.race([ended, engine.failed]);
   }

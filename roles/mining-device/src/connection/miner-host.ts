@@ -95,16 +95,20 @@ export class MinerHost<Input, Message> implements Disposable {
     }
   }
 
-  /** Not awaited, so that a full socket holds up neither the reading nor the clock; the count bounds what waits. */
   #send(message: Message): void {
-    const { wire } = this.#options;
     this.#unsent++;
-    if (this.#unsent > MOST_UNSENT) return wire.abort(new Error("the upstream does not read what it is sent"));
-    wire.write(message).then(
-      () => {
-        this.#unsent--;
-      },
-      (error: unknown) => wire.abort(error instanceof Error ? error : new Error(String(error))),
-    );
+    if (this.#unsent > MOST_UNSENT) this.#options.wire.abort(new Error("the upstream does not read what it is sent"));
+    // Not awaited, so that a full socket holds up neither the reading nor the clock; the count bounds what waits.
+    else void this.#write(message);
+  }
+
+  async #write(message: Message): Promise<void> {
+    const { wire } = this.#options;
+    try {
+      await wire.write(message);
+      this.#unsent--;
+    } catch (error) {
+      wire.abort(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 }

@@ -41,9 +41,20 @@ const meanings: Readonly<Record<number, RejectReason>> = {
   25: "not-subscribed",
 };
 
+/** What Stratum V1 pools say where the number does not tell: no two of them use the same words. */
+const phrases: readonly (readonly [RegExp, RejectReason])[] = [
+  [/stale/i, "stale-share"],
+  [/\btime\b|ntime/i, "invalid-ntime"],
+  [/extranonce/i, "bad-extranonce-size"],
+  [/version/i, "invalid-non-rollable-version-bit"],
+  [/too many shares/i, "too-many-shares"],
+  [/malformed/i, "malformed-submit"],
+];
+
 /** Sorts an upstream's words into the closed set. `code` is Stratum V1's, for pools whose words are their own. */
 export function rejectReason(text: string, code?: number): RejectReason {
   if (known.has(text)) return text as RejectReason;
-  if (/stale/i.test(text)) return "stale-share";
+  const phrase = phrases.find(([pattern]) => pattern.test(text));
+  if (phrase !== undefined) return phrase[1];
   return (code === undefined ? undefined : meanings[code]) ?? "other";
 }
