@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import {
   checkUpstream,
   type IrohSettings,
@@ -12,7 +11,7 @@ import { z } from "zod";
 
 /** Most connections of one process; each is a socket. */
 const MAX_CONNECTIONS = 10_000;
-const MAX_THREADS = Math.max(64, availableParallelism());
+const MAX_THREADS = 256;
 
 const name = (meaning: string): z.ZodString =>
   z.string().min(1).max(255).describe(`${meaning}; {n} stands for the number of the connection, from 1`);
