@@ -1,0 +1,195 @@
+import { ShareHistory, type Window } from "./vardiff-history.ts";
+
+/** Tuning that an operator may change; the rest is fixed by the simulation in `vardiff.simulation.test.ts`. */
+export interface VardiffOptions {
+  /** Largest factor by which one change moves the hashrate, above 1. A burst of late shares cannot do more harm than this. */
+  readonly maxStep: number;
+  /** How long shares are remembered, in milliseconds, while the hashrate looks steady. */
+  readonly memoryMs: number;
+}
+
+/** Defaults of {@link VardiffOptions}. */
+export const defaultVardiffOptions: VardiffOptions = { maxStep: 8, memoryMs: 3_600_000 };
+
+/** What one channel's {@link Vardiff} starts from. */
+export interface VardiffChannel {
+  /** Shares per minute to aim at, finite and above 0. */
+  readonly sharesPerMinute: number;
+  /** Lowest hashrate to assume, in H/s: the server's easiest target. Not finite or not positive means 1. */
+  readonly minHashrate: number;
+  /** Hashrate of the first target, in H/s. Not finite or not positive means `minHashrate`. */
+  readonly hashrate: number;
+  /** True if a change counts only from `applied()`, when the first job with the new target was sent. Default false. */
+  readonly deferred?: boolean;
+}
+
+/**
+ * Estimates a channel's hashrate from its share arrivals, and says when its target should change.
+ *
+ * Shares are a Poisson process, so the log-likelihood ratio of "the hashrate is what the window shows" against "it is
+ * what the target assumes" is n·ln(n/m) − (n − m), for n shares seen and m expected. Every window that ends now is
+ * tested, from seconds to an hour; short windows, which are many, need more evidence. The strongest window both makes
+ * the decision and starts the new history, so what was learnt at an easy target keeps its worth at a harder one.
+ *
+ * No share in a window is evidence like any other: `tick` eases an idle channel without waiting for a share.
+ *
+ * A changed target applies to jobs sent after it (spec 5.3.21), so only shares of such jobs may be counted. Each change
+ * costs the peer a `SetTarget`, so changes must be rare while the hashrate is steady.
+ */
+export class Vardiff {
+  readonly #options: VardiffOptions & VardiffChannel;
+  readonly #history: ShareHistory;
+  readonly #steadyEvidence: number;
+  readonly #windowShares: number;
+  #hashrate: number;
+  /** Hashrate of the target that shares are judged against now; undefined while a deferred change is under way. */
+  #inEffect: number | undefined;
+  #last: number;
+  #sharesSinceChange = 0;
+  #idleEases = 0;
+
+  /** `now` in milliseconds. Throws RangeError when `sharesPerMinute` is not a positive number. */
+  constructor(options: VardiffOptions & VardiffChannel, now: number) {
+    const { sharesPerMinute } = options;
+    if (!(sharesPerMinute > 0 && Number.isFinite(sharesPerMinute))) {
+      throw new RangeError(`sharesPerMinute must be a positive number, got ${sharesPerMinute}`);
+    }
+    this.#options = options;
+    this.#steadyEvidence = Math.max(MIN_EVIDENCE, EVIDENCE + EVIDENCE_PER_RATE * Math.log(sharesPerMinute / 6));
+    this.#windowShares = WINDOW_MINUTES * sharesPerMinute;
+    this.#history = new ShareHistory(GRAIN_SHARES * (60 / sharesPerMinute), options.memoryMs / 1000);
+    this.#hashrate = this.#clamp(options.hashrate);
+    this.#inEffect = this.#hashrate;
+    this.#last = now;
+  }
+
+  /** Hashrate that the target should be made for, in H/s. */
+  get hashrate(): number {
+    return this.#hashrate;
+  }
+
+  /** Counts one valid share of a job that was sent with the target of `hashrate`. */
+  share(now: number): void {
+    this.#pass(now);
+    if (this.#inEffect === undefined) return;
+    this.#history.share();
+    this.#sharesSinceChange++;
+    this.#idleEases = 0;
+  }
+
+  /** Call about once a second, and after shares if liked. Returns the new hashrate when the target should change. */
+  tick(now: number): number | undefined {
+    this.#pass(now);
+    if (this.#inEffect === undefined) return undefined;
+    const found = this.#strongest();
+    if (found === undefined) return undefined;
+    const step = this.#step(found);
+    const next = this.#clamp(this.#hashrate * step);
+    if (Math.abs(next / this.#hashrate - 1) < MIN_CHANGE) return undefined;
+    if (step > 1 && this.#sharesSinceChange < SHARES_TO_TIGHTEN) return undefined;
+    if (found.shares === 0) this.#idleEases++;
+    this.#history.keep(found.position);
+    this.#change(next);
+    return next;
+  }
+
+  /** Says that a job with the target of `hashrate` was sent: time and shares count from here. Needed if `deferred`. */
+  applied(now: number): void {
+    this.#pass(now);
+    this.#inEffect = this.#hashrate;
+  }
+
+  /** Forgets all shares and starts from this hashrate, as after `UpdateChannel` (spec 5.3.7). It is in effect at once. */
+  reset(hashrate: number, now: number): void {
+    this.#pass(now);
+    this.#history.clear();
+    this.#idleEases = 0;
+    this.#change(this.#clamp(hashrate));
+    this.#inEffect = this.#hashrate;
+  }
+
+  #change(hashrate: number): void {
+    this.#hashrate = hashrate;
+    this.#sharesSinceChange = 0;
+    this.#inEffect = this.#options.deferred === true ? undefined : hashrate;
+  }
+
+  /** A clock that stepped backwards adds nothing, and one that jumped ahead adds little. */
+  #pass(now: number): void {
+    const seconds = Math.min((now - this.#last) / 1000, MAX_GAP_SECONDS);
+    this.#last = now;
+    if (this.#inEffect === undefined || !(seconds > 0)) return;
+    this.#history.pass(seconds, this.#options.sharesPerMinute / 60 / this.#inEffect);
+  }
+
+  /** The window with the most evidence beyond what its length requires. */
+  #strongest(): Finding | undefined {
+    let strongest: Finding | undefined;
+    let position = 0;
+    for (const { shares, exposure } of this.#history.windows()) {
+      const expected = exposure * this.#hashrate;
+      const excess = evidence(shares, expected) - this.#required(shares, expected);
+      if (excess > (strongest?.excess ?? 0)) strongest = { shares, expected, excess, position };
+      position++;
+    }
+    return strongest;
+  }
+
+  #required(shares: number, expected: number): number {
+    const crowding = Math.log(1 + (this.#windowShares / expected) ** SHARPNESS) / SHARPNESS;
+    const required = this.#steadyEvidence + EVIDENCE_PER_LENGTH * crowding;
+    if (shares > expected) return required * TIGHTEN_CAUTION;
+    return shares === 0 ? required + IDLE_BACKOFF * this.#idleEases : required;
+  }
+
+  /** Ratio of the new hashrate to the old: the gamma-Poisson mean, whose prior fades as the evidence grows. */
+  #step({ shares, expected, excess }: Finding): number {
+    const prior = (shares > expected ? TIGHTEN_PRIOR : EASE_PRIOR) * Math.exp(-excess / PRIOR_FADE) + 0.5;
+    const { maxStep } = this.#options;
+    return Math.min(maxStep, Math.max(1 / maxStep, (shares + prior) / (expected + prior)));
+  }
+
+  #clamp(hashrate: number): number {
+    const { minHashrate } = this.#options;
+    const floor = minHashrate > 0 && Number.isFinite(minHashrate) ? minHashrate : 1;
+    return Number.isFinite(hashrate) ? Math.max(floor, hashrate) : floor;
+  }
+}
+
+interface Finding {
+  readonly shares: Window["shares"];
+  readonly expected: number;
+  /** Log-likelihood ratio beyond the required one, in nats; positive. */
+  readonly excess: number;
+  readonly position: number;
+}
+
+/** Log-likelihood ratio, in nats, of the observed rate against the expected one. */
+function evidence(shares: number, expected: number): number {
+  return (shares > 0 ? shares * Math.log(shares / expected) : 0) - (shares - expected);
+}
+
+// Found by a search over the simulation's table. Evidence is in nats, lengths in shares expected.
+/** Evidence a long window needs at 6 shares a minute. */
+const EVIDENCE = 0.95;
+/** More evidence per e-fold of the share rate: more shares an hour are more chances to be wrong. */
+const EVIDENCE_PER_RATE = 2.4;
+const MIN_EVIDENCE = 0.5;
+/** More evidence per e-fold that a window is shorter than `WINDOW_MINUTES`: there are as many more of them. */
+const EVIDENCE_PER_LENGTH = 2.7;
+const WINDOW_MINUTES = 7;
+const SHARPNESS = 1.5;
+/** Tightening wrongly starves the channel of the shares that would show it, so it needs this much more evidence. */
+const TIGHTEN_CAUTION = 1.2;
+/** Strength of the belief that nothing changed, in shares. */
+const TIGHTEN_PRIOR = 30;
+const EASE_PRIOR = 6;
+const PRIOR_FADE = 3.5;
+/** Each ease without a share between makes the next wait longer: a dead miner costs few messages. */
+const IDLE_BACKOFF = 0.9;
+/** Shares that must come at the target in effect before it is tightened again. */
+const SHARES_TO_TIGHTEN = 3;
+/** Smaller changes are not worth a `SetTarget`. */
+const MIN_CHANGE = 0.03;
+const GRAIN_SHARES = 1 / 3;
+const MAX_GAP_SECONDS = 120;
