@@ -8,9 +8,9 @@ const entry = join(root, "roles", "adit", "src", "main.ts");
 const args = ["--conditions=@adit/source", "--import", "tsx", entry, "demo", ...process.argv.slice(2)];
 const demo = spawn(process.execPath, args, { cwd: root, env: toolEnvironment(), stdio: "inherit" });
 
-// A terminal sends Ctrl-C to the whole group; this process only waits, so that the demo can stop what it started.
-process.on("SIGINT", () => {});
-for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => demo.kill(signal));
+// This process only waits, so that the demo can stop what it started. A terminal sends Ctrl-C to the whole group; the
+// demo does not mind hearing it twice.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => demo.kill(signal));
 demo.on("exit", (code, signal) => {
   process.exitCode = code ?? (signal === "SIGINT" ? 130 : 1);
 });

@@ -127,7 +127,10 @@ describe("an outbound queue conflates", () => {
 
   test("work of a closed channel to nothing", () => {
     const open = say.open(1, GROUP);
-    expect(delivered(open, say.job(1, 1, null), say.prevHash(1, 1, 1), say.close(GROUP))).toEqual([open, say.close(GROUP)]);
+    expect(delivered(open, say.job(1, 1, null), say.prevHash(1, 1, 1), say.close(GROUP))).toEqual([
+      open,
+      say.close(GROUP),
+    ]);
   });
 });
 
@@ -150,7 +153,11 @@ describe("a SetNewPrevHash", () => {
   test("stays behind the opening and the extranonce prefix of its channels", () => {
     const start = [say.open(1, GROUP), say.prefix(1, 5), say.job(GROUP, 3, null)];
     const rest = [say.ack(1, 0), say.target(2, 9)];
-    expect(delivered(...start, ...rest, say.prevHash(GROUP, 3, 1))).toEqual([...start, say.prevHash(GROUP, 3, 1), ...rest]);
+    expect(delivered(...start, ...rest, say.prevHash(GROUP, 3, 1))).toEqual([
+      ...start,
+      say.prevHash(GROUP, 3, 1),
+      ...rest,
+    ]);
   });
 
   test("ends the connection when it names a job that was conflated away", () => {
@@ -195,12 +202,27 @@ const CHANNELS = [1, 2, 3];
 const GROUPS = [GROUP, 101];
 
 type Step =
-  | { readonly do: "open" | "future" | "activate" | "active" | "target" | "prefix" | "ack" | "regroup" | "close"; readonly at: number }
+  | {
+      readonly do: "open" | "future" | "activate" | "active" | "target" | "prefix" | "ack" | "regroup" | "close";
+      readonly at: number;
+    }
   | { readonly do: "read"; readonly count: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
-    do: fc.constantFrom("open", "future", "future", "activate", "activate", "active", "target", "prefix", "ack", "regroup", "close"),
+    do: fc.constantFrom(
+      "open",
+      "future",
+      "future",
+      "activate",
+      "activate",
+      "active",
+      "target",
+      "prefix",
+      "ack",
+      "regroup",
+      "close",
+    ),
     at: fc.nat(9),
   }) as fc.Arbitrary<Step>,
   fc.record({ do: fc.constant("read" as const), count: fc.nat(6) }),
@@ -221,7 +243,13 @@ class Server {
       for (const channelId of CHANNELS) {
         const userIdentity = `miner ${channelId}`;
         const maxTarget = bytes32(0xffffffff);
-        client.openExtended({ requestId: channelId, userIdentity, nominalHashRate: 1, maxTarget, minExtranonceSize: 4 });
+        client.openExtended({
+          requestId: channelId,
+          userIdentity,
+          nominalHashRate: 1,
+          maxTarget,
+          minExtranonceSize: 4,
+        });
       }
     }
   }

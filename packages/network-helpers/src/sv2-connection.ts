@@ -237,7 +237,7 @@ export class TypedConnection<P extends Protocol> implements Sv2Connection<P> {
 }
 
 /** The server's answer to RequestExtensions (extension 0x0001, section 4). */
-export function answerExtensions(
+function answerExtensions(
   { requestId, requestedExtensions }: RequestExtensions,
   server: { readonly supported: readonly number[]; readonly required: readonly number[] },
 ): ExtensionsNegotiationMessage {

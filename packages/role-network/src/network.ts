@@ -104,7 +104,12 @@ export async function openNetwork(
 
 async function startIroh(settings: IrohSettings, context: RoleContext): Promise<IrohNodeManager> {
   const relay = settings.relay;
-  const node = await IrohNodeManager.start({ ...settings, relay, signal: context.signal });
+  const node = await IrohNodeManager.start({
+    ...settings,
+    relay,
+    signal: context.signal,
+    onAcceptError: (error) => context.log.debug({ error }, "iroh connection turned away"),
+  });
   context.log.info(
     {
       endpointId: node.endpointId,

@@ -41,9 +41,20 @@ async function subcommand(
 ): Promise<number> {
   const [verb, ...rest] = argv;
   const run = verb !== undefined && Object.hasOwn(known, verb) ? known[verb] : undefined;
-  if (run !== undefined) return await run(rest);
+  if (run !== undefined) return await reporting(`adit ${name} ${verb}`, run(rest));
   process.stderr.write(`adit ${name}: expected one of: ${Object.keys(known).join(", ")}\n`);
   return 2;
+}
+
+/** A fault as one line for the person at the terminal: exit code 2 for flags that do not exist, 1 for the rest. */
+async function reporting(command: string, running: Promise<number>): Promise<number> {
+  try {
+    return await running;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    process.stderr.write(`${command}: ${message}\n`);
+    return code?.startsWith("ERR_PARSE_ARGS") === true ? 2 : 1;
+  }
 }
 
 function help(): string {

@@ -22,7 +22,7 @@ export interface ShareTerms {
 }
 
 /** Derives the terms of a target. */
-export function termsOf(target: Target): ShareTerms {
+function termsOf(target: Target): ShareTerms {
   return { target, targetBytes: u256(targetToBytes(target)), work: workOf(target), difficulty: difficultyOf(target) };
 }
 

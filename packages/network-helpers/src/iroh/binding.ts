@@ -107,7 +107,7 @@ export interface Iroh {
 }
 
 /** The package and the exact version this software was written against; later ones may differ in ways that abort. */
-export const IROH_PACKAGE = "@number0/iroh@1.1.0";
+const IROH_PACKAGE = "@number0/iroh@1.1.0";
 
 let loaded: Iroh | undefined;
 

@@ -7,7 +7,7 @@ import { NetworkError } from "../errors.ts";
 import { decodeKey, KEY_SIZE } from "./endpoint-id.ts";
 
 /** Environment variable that holds the secret key itself, as 64 hex digits or base32. */
-export const SECRET_VARIABLE = "IROH_SECRET";
+const SECRET_VARIABLE = "IROH_SECRET";
 
 /** More than a hex key with white space around it. */
 const MAX_FILE = 256;
