@@ -29,8 +29,8 @@ function simulate(aggregateChannels: boolean): { bench: Bench; hashes: number; p
     proven += BigInt(hits) * workOf(target);
     shares += hits;
   };
-  for (let second = 1; second <= 400; second += 1) {
-    if (second === 150) speeds[2] = 600;
+  for (let second = 1; second <= 240; second += 1) {
+    if (second === 90) speeds[2] = 600;
     for (const [at, miner] of miners.entries()) dig(miner, speeds[at] ?? 0);
     bench.tick();
     if (second % 60 === 0) bench.newTip();

@@ -14,6 +14,7 @@ import type { MinerId } from "./effects.ts";
 import { type ExtranonceLayout, extranonce1Of } from "./extranonce-layout.ts";
 import type { Outbox } from "./outbox.ts";
 import { RecentWork } from "./recent-work.ts";
+import type { RememberedHashrates } from "./remembered-hashrates.ts";
 import { UpstreamWork } from "./upstream-work.ts";
 
 /** What every miner is treated by. */
@@ -43,6 +44,8 @@ export interface MinerHost {
 const RETARGET_WAIT_MS = 30_000;
 /** A difficulty wrong by this factor does not wait. */
 const URGENT_RATIO = 4;
+/** From this many shares on, an estimate is worth remembering. */
+const TELLING_SHARES = 10;
 /** Miners that get no work are kept company this long; then those with a second pool may go there. */
 const OUTAGE_PATIENCE_MS = 600_000;
 
@@ -62,6 +65,7 @@ export class Miner {
   readonly #rules: MinerRules;
   readonly #host: MinerHost;
   readonly #outbox: Outbox;
+  readonly #remembered: RememberedHashrates;
   readonly #session: Sv1ServerSession;
   readonly #recent: RecentWork;
   /** Its number among the miners; set by the host when it joins. */
@@ -87,7 +91,7 @@ export class Miner {
   constructor(
     connected: { readonly id: MinerId; readonly peer: string },
     rules: MinerRules,
-    context: { readonly host: MinerHost; readonly outbox: Outbox },
+    context: { readonly host: MinerHost; readonly outbox: Outbox; readonly remembered: RememberedHashrates },
   ) {
     this.id = connected.id;
     this.peer = connected.peer;
@@ -95,6 +99,7 @@ export class Miner {
     this.#rules = rules;
     this.#host = context.host;
     this.#outbox = context.outbox;
+    this.#remembered = context.remembered;
     this.#recent = new RecentWork(this.since);
     this.#startHashrate = rules.startHashrate;
     this.#difficulty = sv1Difficulty(targetFromHashrate(rules.startHashrate, rules.sharesPerMinute));
@@ -180,6 +185,10 @@ export class Miner {
   /** Forgets the miner without a word to it. */
   gone(): void {
     this.#closed = true;
+    const [userName] = this.userNames;
+    if (userName !== undefined && this.sharesAccepted >= TELLING_SHARES && this.#vardiff !== undefined) {
+      this.#remembered.keep(userName, this.#vardiff.hashrate);
+    }
     this.#host.leave(this);
   }
 
@@ -233,14 +242,24 @@ export class Miner {
   #onAuthorized(userName: string, password: string): void {
     this.#outbox.log("info", "miner authorized", { miner: this.id, peer: this.peer, userName });
     const difficulty = difficultyInPassword(password);
-    if (difficulty !== undefined) this.#onSuggestion(difficulty);
+    if (difficulty !== undefined) return this.#onSuggestion(difficulty);
+    const hashrate = this.#remembered.of(userName);
+    if (hashrate !== undefined && this.#mayStartAnew()) this.#startAnew(hashrate);
   }
 
   /** A miner knows itself better than a default does, but not better than its own shares: the first word counts. */
   #onSuggestion(difficulty: number): void {
-    if (this.#suggested || this.sharesAccepted > 0 || !this.#rules.enableVardiff) return;
+    if (!this.#mayStartAnew()) return;
     this.#suggested = true;
-    this.#startHashrate = hashrateOfDifficulty(difficulty, this.#rules.sharesPerMinute);
+    this.#startAnew(hashrateOfDifficulty(difficulty, this.#rules.sharesPerMinute));
+  }
+
+  #mayStartAnew(): boolean {
+    return !this.#suggested && this.sharesAccepted === 0 && this.#rules.enableVardiff;
+  }
+
+  #startAnew(hashrate: number): void {
+    this.#startHashrate = hashrate;
     this.#vardiff?.reset(this.#startHashrate, this.#outbox.now);
     if (this.#work !== undefined && this.#difficultyFor(this.#work) !== this.#difficulty) this.give(this.#work, true);
   }

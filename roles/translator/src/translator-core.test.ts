@@ -229,6 +229,20 @@ describe("a miner's difficulty", () => {
     expect(greedy.work.difficulty).toBeLessThan(1);
   });
 
+  test("starts, for a user name that was here before, where it was", () => {
+    const bench = connectedBench({ miners: { startHashrate: 20 } });
+    const before = bench.join("a.fast");
+    for (let second = 0; second < 120; second += 1) {
+      before.hashes(150, before.work.target);
+      bench.tick();
+    }
+    const { difficulty } = before.work;
+    before.leave();
+    const after = bench.join("a.fast");
+    expect(after.work.difficulty).toBe(difficulty);
+    expect(bench.join("a.other").work.difficulty).toBeLessThan(difficulty);
+  });
+
   test("is the upstream's when the miners' own are turned off", () => {
     const bench = connectedBench({ miners: { enableVardiff: false } });
     const miner = bench.join();

@@ -1,6 +1,7 @@
 import type { MinerId, TranslatorEffect, TranslatorInput } from "./effects.ts";
 import { Miner, type MinerRules } from "./miner.ts";
 import { Outbox } from "./outbox.ts";
+import { RememberedHashrates } from "./remembered-hashrates.ts";
 import { statusOf, type TranslatorStatus } from "./status.ts";
 import { type UpstreamRules, UpstreamSide } from "./upstream-side.ts";
 
@@ -21,6 +22,7 @@ export class TranslatorCore {
   readonly #options: TranslatorOptions;
   readonly #outbox = new Outbox();
   readonly #upstream: UpstreamSide;
+  readonly #remembered = new RememberedHashrates();
   readonly #miners = new Map<MinerId, Miner>();
 
   constructor(options: TranslatorOptions) {
@@ -67,7 +69,7 @@ export class TranslatorCore {
   }
 
   #connect(id: MinerId, peer: string): void {
-    const context = { host: this.#upstream, outbox: this.#outbox };
+    const context = { host: this.#upstream, outbox: this.#outbox, remembered: this.#remembered };
     this.#miners.set(id, new Miner({ id, peer }, this.#options.miners, context));
   }
 }

@@ -21,6 +21,8 @@ export type UplinkState =
 const NOMINAL_CHANGE = 0.05;
 /** A change waits this long for others, as when a farm's miners join one after another. */
 const UPDATE_WAIT_MS = 1000;
+/** A sum that grows by this factor does not wait. */
+const URGENT_RATIO = 4;
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30_000;
 
@@ -81,6 +83,8 @@ export class Uplink {
       return undefined;
     }
     this.#changedAt ??= now;
+    // A miner that far above the estimate floods until the upstream's target follows.
+    if (nominal >= this.#nominalTold * URGENT_RATIO) return nominal;
     return now - this.#changedAt >= UPDATE_WAIT_MS ? nominal : undefined;
   }
 }

@@ -12,6 +12,9 @@ export interface FoundShare {
   readonly version: number;
 }
 
+/** A header's time has 32 bits. */
+const LATEST_NTIME = 0xffffffff;
+
 /** A job of an upstream channel, as Stratum V1 work for any of the channel's miners. */
 export class UpstreamWork {
   readonly channel: ClientChannel;
@@ -59,7 +62,8 @@ export class UpstreamWork {
 
   /** The job for a miner that comes later, or that must hear something: the same work, its time moved on. */
   again(id: string, now: number): Sv1Job {
-    return keepAliveJob(this.#original, { id, elapsedSec: (now - this.#since) / 1000 });
+    const elapsedSec = Math.min((now - this.#since) / 1000, LATEST_NTIME - this.job.minNtime);
+    return keepAliveJob(this.#original, { id, elapsedSec });
   }
 
   /** The message that submits a share. The channel must be open. */
