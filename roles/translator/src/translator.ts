@@ -143,7 +143,7 @@ export class Translator implements AsyncDisposable {
       await within(FLUSH_MS, this.#upstream?.flushed() ?? Promise.resolve());
       this.#upstream = undefined;
       this.#closeUpstream = undefined;
-      this.#dispatch({ type: "upstream-down", reason });
+      if (!context.signal.aborted) this.#dispatch({ type: "upstream-down", reason });
     }
   }
 
