@@ -24,7 +24,7 @@ import type { UpstreamRules } from "../upstream-side.ts";
 import { BenchMiner } from "./bench-miner.ts";
 
 /** The bench's clock at the start, in unix milliseconds. */
-export const START = 1_700_000_000_000;
+const START = 1_700_000_000_000;
 /** A network target that no test reaches by accident. */
 const HARD_BITS = 0x1d00ffff;
 const mining = dialect("mining");
