@@ -48,6 +48,11 @@ async function storedAfter(folder: string): Promise<{ readonly shares: number; r
   return { shares, blocks: (await store.blocks(100)).map(({ hash, result }) => `${hex(hash)} ${result}`) };
 }
 
+/** For what has no message of its own to wait for. */
+async function eventually(check: () => void): Promise<void> {
+  await vi.waitFor(check, { timeout: 10_000, interval: 10 });
+}
+
 describe("a pool", () => {
   test("serves standard, extended and grouped channels over TCP and Iroh at once, in one status", async () => {
     await using folder = await temporaryFolder();
@@ -69,7 +74,7 @@ describe("a pool", () => {
     await Promise.all(
       channels.map((channel, index) => miners[index]!.until(() => (channel.activeJob?.jobId ?? 0) > 1)),
     );
-    await vi.waitFor(() => expect(pool.status()).toMatchObject({ shares_accepted: 4 }));
+    await eventually(() => expect(pool.status()).toMatchObject({ shares_accepted: 4 }));
     const status = pool.status();
     expect(status["channels"]).toEqual(
       ["tcp", "tcp", "iroh", "iroh"].map((transport, index) =>
@@ -179,7 +184,7 @@ describe("a pool", () => {
       work = miner.find(channel, { block: true });
       await miner.submit(work, "rig-1");
       await miner.until(() => miner.accepted === 1);
-      await vi.waitFor(() => expect(pool.status()["last_block"]).toMatchObject({ result: "accepted" }));
+      await eventually(() => expect(pool.status()["last_block"]).toMatchObject({ result: "accepted" }));
       expect(provider.faults).toEqual([]);
       expect(provider.blocks).toEqual([hex(work.hash)]);
       expect(pool.status()).toMatchObject({
@@ -217,8 +222,7 @@ describe("a pool", () => {
     await using miner = await pool.miner();
     const channel = await miner.open("extended", "a");
     await provider[Symbol.asyncDispose]();
-    await pool.readinessChange();
-    expect(pool.isReady).toBe(false);
+    await pool.untilNotReady();
     await miner.submit(miner.find(channel));
     await miner.until(() => miner.accepted === 1);
     chain.height += 1;
@@ -239,14 +243,14 @@ describe("a pool", () => {
     await using miner = await pool.miner();
     const channel = await miner.open("extended", "a");
     await provider[Symbol.asyncDispose]();
-    await vi.waitFor(() => expect(pool.isReady).toBe(false));
+    await pool.untilNotReady();
     const work = miner.find(channel, { block: true });
     await miner.submit(work);
     await miner.until(() => miner.accepted === 1);
     // The provider numbers its templates anew: only their merkle roots tell which one it was.
     await using again = await TemplateServer.start(chain, { port, firstId: 77n });
-    await vi.waitFor(() => expect(again.blocks).toEqual([hex(work.hash)]), { timeout: 10_000 });
-    await vi.waitFor(() => expect(pool.status()["last_block"]).toMatchObject({ result: "accepted" }));
+    await eventually(() => expect(again.blocks).toEqual([hex(work.hash)]));
+    await eventually(() => expect(pool.status()["last_block"]).toMatchObject({ result: "accepted" }));
   });
 
   test("submits a block again that was pending when the pool was restarted", async () => {
@@ -260,7 +264,7 @@ describe("a pool", () => {
       await using miner = await pool.miner();
       const channel = await miner.open("standard", "a");
       await provider[Symbol.asyncDispose]();
-      await vi.waitFor(() => expect(pool.isReady).toBe(false));
+      await pool.untilNotReady();
       work = miner.find(channel, { block: true });
       await miner.submit(work);
       await miner.until(() => miner.accepted === 1);
@@ -268,9 +272,9 @@ describe("a pool", () => {
     expect((await storedAfter(folder.path)).blocks).toEqual([`${hex(work.hash)} pending`]);
     await using again = await TemplateServer.start(chain, { port, firstId: 50n });
     {
-      await using _pool = await RunningPool.ready({ folder: folder.path, templatePort: port });
-      await vi.waitFor(() => expect(again.blocks).toEqual([hex(work.hash)]));
-      await vi.waitFor(() => expect(_pool.status()["last_block"]).toMatchObject({ result: "accepted" }));
+      await using pool = await RunningPool.ready({ folder: folder.path, templatePort: port });
+      await eventually(() => expect(again.blocks).toEqual([hex(work.hash)]));
+      await eventually(() => expect(pool.status()["last_block"]).toMatchObject({ result: "accepted" }));
     }
     expect((await storedAfter(folder.path)).blocks).toEqual([`${hex(work.hash)} accepted`]);
   });
@@ -299,7 +303,7 @@ describe("a pool", () => {
     ] as const;
     for (const [submit] of wrong) await bad.connection.write(submit);
     await bad.until(() => bad.messages.filter((name) => name === "SubmitSharesError").length === wrong.length);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(pool.status()["shares_rejected_by_reason"]).toEqual(
         Object.fromEntries(wrong.map(([, errorCode]) => [errorCode, 1])),
       ),
@@ -338,7 +342,7 @@ describe("a pool", () => {
     const channel = await miner.open("extended", "a");
     const works = Array.from({ length: 1003 }, (_, seed) => miner.find(channel, { seed }));
     await Promise.all(works.map((work) => miner.submit(work)));
-    await vi.waitFor(() => expect(pool.status()).toMatchObject({ shares_accepted: 1003 }), { timeout: 10_000 });
+    await eventually(() => expect(pool.status()).toMatchObject({ shares_accepted: 1003 }));
     await pool[Symbol.asyncDispose]();
     expect(await miner.ended).toBeUndefined();
     // The last three shares filled no batch: they were acknowledged by the drain.
@@ -367,8 +371,8 @@ describe("a pool", () => {
       await miner.submit(work);
       await miner.until(() => miner.rejected.length === 1);
       expect(miner.rejected).toEqual(["share-not-recorded"]);
-      await vi.waitFor(() => expect(provider.blocks).toEqual([hex(work.hash)]));
-      await vi.waitFor(() => expect(pool.isReady).toBe(false), { timeout: 5000 });
+      await eventually(() => expect(provider.blocks).toEqual([hex(work.hash)]));
+      await pool.untilNotReady();
       expect(pool.status()["share_store"]).toMatchObject({ durable: false });
       state.full = false;
       await pool.untilReady();

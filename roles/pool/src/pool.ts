@@ -98,6 +98,7 @@ export class Pool {
       upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
       constraints: outputConstraints(this.#reward),
       onEvent: (event) => this.#onTemplateEvent(event),
+      onChange: () => this.#updateReadiness(),
       log: context.log,
       now: context.now,
     });
@@ -115,7 +116,7 @@ export class Pool {
 
   async #serve(): Promise<void> {
     const { config, context, network } = this.#parts;
-    const { signal, log } = context;
+    const { signal } = context;
     await using served = await network.serve({
       settings: config,
       limits: config.limits,
@@ -126,7 +127,6 @@ export class Pool {
     this.#served = served;
     this.#updateReadiness();
     await aborted(signal);
-    log.info("draining");
     await this.#miners.drain();
   }
 
@@ -153,7 +153,7 @@ export class Pool {
     // Miners first: their work is worth most in the first moments after a block.
     this.#blocks.handle(event);
     if (!this.#firstJob.signal.aborted && this.#server.status().activeJob !== undefined) this.#firstJob.abort();
-    this.#updateReadiness();
+    if (event.type === "prev-hash") this.#updateReadiness();
   }
 
   #tick(): void {
@@ -166,9 +166,8 @@ export class Pool {
     const templates = this.#templates?.status();
     if (templates === undefined) return;
     this.#readiness.update({
-      listening: this.#served !== undefined,
-      hasWork: this.#hasTip && this.#firstJob.signal.aborted,
-      upstream: templates.upstream,
+      serving: this.#served !== undefined && this.#hasTip,
+      away: templates.away,
       durable: this.#parts.store.stats().durable,
     });
   }

@@ -1,23 +1,20 @@
 import type { RoleContext } from "@adit/role-kit";
-import type { UpstreamState } from "@adit/role-network";
 
 /** What decides whether the pool can serve. */
 export interface PoolCondition {
-  readonly listening: boolean;
-  /** Whether the connected template provider has named a tip, and there is a job on it. */
-  readonly hasWork: boolean;
-  readonly upstream: UpstreamState;
+  /** Whether it listens, and its connected template provider has named a tip. */
+  readonly serving: boolean;
+  /** Why there is no template provider; null while one is connected or none was ever dialled. */
+  readonly away: string | null;
   /** Whether shares can be recorded. */
   readonly durable: boolean;
 }
 
 /** Why the pool cannot serve; null when it can. */
-export function notReadyReason({ listening, hasWork, upstream, durable }: PoolCondition): string | null {
+export function notReadyReason({ serving, away, durable }: PoolCondition): string | null {
   if (!durable) return "the share store cannot record shares; see its error in the log, then restart the pool";
-  if (upstream.state === "waiting") return `no template provider: ${upstream.reason}`;
-  if (upstream.state === "connecting") return "no template provider: dialling it";
-  if (!hasWork) return "waiting for the template provider's first template and prevhash";
-  return listening ? null : "starting to listen";
+  if (away !== null) return `no template provider: ${away}`;
+  return serving ? null : "waiting for the template provider's first template and prevhash";
 }
 
 /** Tells the process when the pool becomes ready or stops being so. */

@@ -44,10 +44,10 @@ export function poolStatus(sources: PoolStatusSources): Readonly<Record<string, 
 }
 
 function templateProvider({ templates, server }: PoolStatusSources): Readonly<Record<string, unknown>> {
-  const { upstream, connection, lastTemplateAt, lastPrevHashAt } = templates;
+  const { upstream, away, connection, lastTemplateAt, lastPrevHashAt } = templates;
   return {
     state: upstream.state,
-    reason: upstream.state === "waiting" ? upstream.reason : null,
+    reason: away,
     retry_in_ms: upstream.state === "waiting" ? upstream.retryInMs : null,
     ...link(connection),
     templates: templates.templates,

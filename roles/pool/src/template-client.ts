@@ -23,6 +23,8 @@ export interface TemplateClientOptions {
   readonly constraints: CoinbaseOutputConstraints;
   /** Called for each event, one at a time; must not throw for what a peer sent. */
   readonly onEvent: (event: TemplateEvent) => void;
+  /** Called whenever what {@link TemplateClient.status} says of the connection changed. */
+  readonly onChange: () => void;
   readonly log: RoleContext["log"];
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -31,6 +33,8 @@ export interface TemplateClientOptions {
 /** The connection to the template provider as the status document shows it. */
 export interface TemplateClientStatus {
   readonly upstream: UpstreamState;
+  /** Why the last connection ended or could not be made; null once there is one. */
+  readonly away: string | null;
   /** What the connection runs over; null while there is none. */
   readonly connection: Sv2Connection<"template_distribution"> | null;
   readonly templates: number;
@@ -46,6 +50,7 @@ export class TemplateClient implements AsyncDisposable {
   readonly #running: Promise<void>;
   #connection: Sv2Connection<"template_distribution"> | undefined;
   #upstream: UpstreamState = { state: "connecting" };
+  #away: string | null = null;
   #templates = 0;
   #lastTemplateAt: number | null = null;
   #lastPrevHashAt: number | null = null;
@@ -64,6 +69,7 @@ export class TemplateClient implements AsyncDisposable {
   status(): TemplateClientStatus {
     return {
       upstream: this.#upstream,
+      away: this.#away,
       connection: this.#connection ?? null,
       templates: this.#templates,
       lastTemplateAt: this.#lastTemplateAt,
@@ -130,8 +136,15 @@ export class TemplateClient implements AsyncDisposable {
   }
 
   #onState(state: UpstreamState): void {
-    const { log } = this.#options;
     this.#upstream = state;
+    if (state.state === "connected") this.#away = null;
+    if (state.state === "waiting") this.#away = state.reason;
+    this.#logState(state);
+    this.#options.onChange();
+  }
+
+  #logState(state: UpstreamState): void {
+    const { log } = this.#options;
     switch (state.state) {
       case "connecting":
         log.debug("dialling the template provider");

@@ -117,6 +117,10 @@ export class RunningPool implements AsyncDisposable {
     while (!this.isReady) await this.readinessChange();
   }
 
+  async untilNotReady(): Promise<void> {
+    while (this.isReady) await this.readinessChange();
+  }
+
   /** Resolves at the next change of readiness. */
   async readinessChange(): Promise<void> {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
