@@ -11,7 +11,7 @@ export interface PoolCondition {
 }
 
 /** Why the pool cannot serve; null when it can. */
-export function notReadyReason({ serving, away, durable }: PoolCondition): string | null {
+function notReadyReason({ serving, away, durable }: PoolCondition): string | null {
   if (!durable) return "the share store cannot record shares; see its error in the log, then restart the pool";
   if (away !== null) return `no template provider: ${away}`;
   return serving ? null : "waiting for the template provider's first template and prevhash";

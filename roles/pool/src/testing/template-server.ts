@@ -16,8 +16,6 @@ import { type NewTemplate, type SubmitSolution, type TemplateSetNewPrevHash, u25
 import { type Sv2Connection, type Sv2Listeners, serveSv2 } from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
 
-/** Regtest's: every second hash is a block. */
-export const EASY_BITS = 0x207fffff;
 /** One hash in 256 is a block. */
 export const BLOCK_BITS = 0x2000ffff;
 /** A target that no test meets. */
