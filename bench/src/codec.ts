@@ -65,7 +65,7 @@ async function table(options: BenchOptions, subject: Subject): Promise<Table> {
   const notes = [
     `frame ${encoded.length} bytes, JSON ${json.length} bytes with byte fields in hex; nothing is checked by JSON`,
   ];
-  return { title, unit: "ns", rows: await measureRounds(cases, options), notes };
+  return { title, unit: "ns of work", rows: await measureRounds(cases, options), notes };
 }
 
 /** What JSON can carry: bytes as hex, 64-bit integers as text, as Stratum V1 does. */

@@ -25,7 +25,7 @@ export const crypto: Suite = {
     ];
     const note = `${FAST} is ${report}; ${PURE} is @noble and @scure`;
     const table = async (title: string, cases: readonly Case[]): Promise<Table> => {
-      return { title, unit: "ns", rows: await measureRounds(cases, options), notes: [note] };
+      return { title, unit: "ns of work", rows: await measureRounds(cases, options), notes: [note] };
     };
     yield await table(
       "Frames of a session (a header and its payload: two AEAD operations)",

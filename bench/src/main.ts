@@ -27,7 +27,7 @@ async function main(): Promise<number> {
   process.stdout.write(`${machine(options)}\n`);
   let failures = 0;
   for (const name of names.length > 0 ? names : (Object.keys(suites) as SuiteName[])) {
-    process.stdout.write(style === "markdown" ? `\n## ${name}\n` : `\n== ${name} ==\n`);
+    process.stdout.write(style === "markdown" ? `\n### ${name}\n` : `\n== ${name} ==\n`);
     if (!(await runSuite(name, options, style))) failures += 1;
   }
   return failures === 0 ? 0 : 1;
@@ -57,7 +57,7 @@ function machine({ quick, rounds }: BenchOptions): string {
   const [cpu] = cpus();
   const run = `${rounds} rounds${quick ? ", quick: do not quote these numbers" : ""}`;
   const { platform, arch, version } = process;
-  return `Node ${version}, ${platform} ${arch}, ${cpus().length} cores (${cpu?.model.trim() ?? "unknown"}), ${run}\n${load()}`;
+  return `Node ${version}, ${platform} ${arch}, ${cpus().length} cores (${cpu?.model.trim() ?? "unknown"}), ${run}; ${load()}`;
 }
 
 function load(): string {

@@ -5,7 +5,7 @@ import type { SubmitSharesExtended, SubmitSharesStandard } from "@adit/codec";
 /** Shares that one merkle root is mined for: what is measured is the server's work, not this. */
 const SHARES_PER_ROOT = 64;
 
-/** Finds shares for the active job of a channel. Each call with another `round` finds other ones. */
+/** Finds shares for the active job of a channel; on an extended one, other shares for each `round`. */
 export function mine(
   channel: ClientChannel,
   work: { readonly hashing: ShareHashing; readonly count: number; readonly round: number },
@@ -14,9 +14,7 @@ export function mine(
   if (job === undefined) throw new Error(`channel ${channel.channelId} has no job to mine`);
   const found: (SubmitSharesExtended | SubmitSharesStandard)[] = [];
   for (let counter = 0; found.length < work.count; counter++) {
-    const extranonce = new Uint8Array(channel.extranonceSize);
-    if (extranonce.length >= 8) new DataView(extranonce.buffer).setUint32(0, work.round);
-    if (extranonce.length >= 8) new DataView(extranonce.buffer).setUint32(4, counter);
+    const extranonce = extranonceOf(channel, work.round, counter);
     const nonces = search(channel, { job, extranonce, from: counter * 0x10000 }, work.hashing);
     for (const nonce of nonces.slice(0, work.count - found.length)) {
       const share = { jobId: job.jobId, nonce, ntime: job.minNtime, version: job.version };
@@ -26,6 +24,15 @@ export function mine(
     }
   }
   return found;
+}
+
+function extranonceOf(channel: ClientChannel, round: number, counter: number): Uint8Array {
+  const extranonce = new Uint8Array(channel.extranonceSize);
+  if (channel.kind === "standard") return extranonce;
+  const view = new DataView(extranonce.buffer);
+  view.setUint32(0, round);
+  view.setUint32(4, counter);
+  return extranonce;
 }
 
 interface Root {

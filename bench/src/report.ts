@@ -3,27 +3,27 @@ import type { Row, Table } from "./suite.ts";
 
 /** A table as text for a terminal, or as Markdown for docs/benchmarks.md. */
 export function renderTable(table: Table, style: "text" | "markdown"): string {
-  const header = ["", "median", ...(table.unit === "ns" ? ["a second"] : []), "spread", "ratio"];
+  const header = ["", "median", ...(table.unit === "ns of work" ? ["a second"] : []), "spread", "ratio"];
   const lines = [header, ...table.rows.map((row) => cells(table, row))];
   return style === "markdown" ? markdown(table, lines) : text(table, lines);
 }
 
 function cells(table: Table, row: Row): readonly string[] {
   const median = quantile(row.samples, 0.5);
-  const rate = table.unit === "ns" ? [count(1e9 / median)] : [];
-  const value = table.unit === "ns" ? duration(median) : `${count(median)} ${table.unit}`;
+  const rate = table.unit === "ns of work" ? [count(1e9 / median)] : [];
+  const value = isTime(table) ? duration(median) : `${count(median)} ${table.unit}`;
   const ratios = row.against.map((label) => ratio(table, row, label));
   const spread = (Math.max(...row.samples) - Math.min(...row.samples)) / median;
   return [row.label, value, ...rate, `${Math.round(spread * 100)} %`, ratios.join("; ") || "baseline"];
 }
 
 /** The median of the ratios within each round: what slows a whole round cancels out. */
-function ratio({ unit, rows }: Table, row: Row, label: string): string {
-  const baseline = rows.find((other) => other.label === label);
+function ratio(table: Table, row: Row, label: string): string {
+  const baseline = table.rows.find((other) => other.label === label);
   if (baseline === undefined) throw new Error(`"${row.label}" is compared with "${label}", which is not in its table`);
   const gains = row.samples.map((sample, round) => {
     const quotient = sample / (baseline.samples[round] ?? Number.NaN);
-    return unit === "ns" ? 1 / quotient : quotient;
+    return isTime(table) ? 1 / quotient : quotient;
   });
   const gain = quantile(gains, 0.5);
   const factor = gain >= 1 ? gain : 1 / gain;
@@ -34,6 +34,10 @@ function ratio({ unit, rows }: Table, row: Row, label: string): string {
 function nameBeside(row: Row, label: string): string {
   const what = label.slice(0, label.lastIndexOf(": ") + 1);
   return what !== "" && row.label.startsWith(what) ? label.slice(what.length + 1) : label;
+}
+
+function isTime({ unit }: Table): boolean {
+  return unit === "ns of work" || unit === "ns of waiting";
 }
 
 function duration(ns: number): string {
@@ -56,7 +60,7 @@ function markdown({ title, notes }: Table, lines: readonly (readonly string[])[]
   const [header = [], ...body] = lines.map((line) => `| ${line.join(" | ")} |`);
   const rule = `|${(lines[0] ?? []).map((_, at) => (isNumber(at, lines) ? "---:" : "---")).join("|")}|`;
   const remarks = notes.length === 0 ? [] : ["", ...notes.map((note) => `- ${note}`)];
-  return ["", `### ${title}`, "", header, rule, ...body, ...remarks].join("\n");
+  return ["", `#### ${title}`, "", header, rule, ...body, ...remarks].join("\n");
 }
 
 function columnWidths(lines: readonly (readonly string[])[]): readonly number[] {

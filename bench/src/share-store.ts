@@ -8,7 +8,8 @@ import { START } from "./samples.ts";
 import type { BenchOptions, Suite } from "./suite.ts";
 
 const GROUPS = [1, 10, 100, 500];
-const SHARE_EVERY_MS = 5;
+/** Seldom enough for a commit of its own. */
+const SHARE_EVERY_MS = 20;
 
 /** What it costs that a share is on disk before it is acknowledged, and what group commit saves of it. */
 export const shareStore: Suite = {
@@ -24,7 +25,7 @@ export const shareStore: Suite = {
       };
       yield {
         title: `Wait of a share for its commit, one share in ${SHARE_EVERY_MS} ms`,
-        unit: "ns",
+        unit: "ns of waiting",
         rows: await measureRounds(latencyCases(dir, options), options),
         notes,
       };
@@ -64,7 +65,7 @@ function latencyCases(dir: string, { quick }: BenchOptions): readonly Case[] {
     ways.map(({ label, options }, index) => ({
       label: `p${at * 100}: ${label}`,
       against: index === 0 ? [] : [`p${at * 100}: ${ways[0]?.label}`],
-      sample: () => withStore(dir, options, async (store) => quantile(await waits(store, quick ? 40 : 200), at)),
+      sample: () => withStore(dir, options, async (store) => quantile(await waits(store, quick ? 20 : 100), at)),
     })),
   );
 }

@@ -19,8 +19,8 @@ export interface Row {
 /** Rows in one unit. */
 export interface Table {
   readonly title: string;
-  /** Nanoseconds, of which fewer are better, or the name of a rate, of which more is better. */
-  readonly unit: "ns" | "shares/s" | "frames/s" | "MB/s";
+  /** Nanoseconds of work or of waiting, of which fewer are better, or the name of a rate, of which more is better. */
+  readonly unit: "ns of work" | "ns of waiting" | "shares/s" | "frames/s" | "MB/s";
   readonly rows: readonly Row[];
   /** What a reader must know to judge the numbers. */
   readonly notes: readonly string[];
