@@ -22,6 +22,8 @@ export class Lifetime {
     process.on("disconnect", this.#onOrphaned);
     process.on("uncaughtException", this.#onFault);
     process.on("unhandledRejection", this.#onFault);
+    // A parent that went while this process was still loading is not announced any more.
+    if (process.send !== undefined && !process.connected) this.#onOrphaned();
   }
 
   /** Aborts when the role shall drain. */

@@ -53,6 +53,7 @@ class Demo {
   readonly #signal: AbortSignal;
   readonly #running: Running[] = [];
   readonly #started: number = performance.now();
+  #stopping = false;
 
   constructor(options: DemoOptions, signal: AbortSignal) {
     this.#options = options;
@@ -72,6 +73,7 @@ class Demo {
 
   /** Ends every role, miner first, so that each still has its upstream while it drains. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     for (const { process } of this.#running.toReversed()) await process.stop(STOP_GRACE_MS);
   }
 
@@ -91,7 +93,10 @@ class Demo {
   }
 
   async #start(name: string, configs: DemoConfigs, config: Promise<string>): Promise<ReadyMessage> {
-    const process = new RoleProcess(name, { config: await config, log: configs.logFile(name) });
+    const files = { config: await config, log: configs.logFile(name) };
+    // What starts now would be started behind the back of `stop`.
+    if (this.#stopping) throw new Error(`${name} is not started: the demo stops`);
+    const process = new RoleProcess(name, files);
     const running: Running = { process, monitoring: null, status: {} };
     this.#running.push(running);
     const message = await process.ready(AbortSignal.any([this.#signal, AbortSignal.timeout(START_TIMEOUT_MS)]));
