@@ -1,0 +1,150 @@
+import { parseTicket } from "@adit/network-helpers/iroh";
+import type { TestRole } from "./test-role.ts";
+
+/** Hashes a second of one mining device: next to nothing, so that several fit a busy machine. */
+export const HASHRATE = 20_000;
+/** Share rate of every channel and miner. */
+const SHARES_PER_MINUTE = 240;
+
+const anyPort = { tcp: "127.0.0.1:0", udp: ["127.0.0.1:0", "[::1]:0"] } as const;
+
+/** Addresses a server listens on. A role that is started again is given those it had. */
+export interface Listen {
+  readonly tcp: string;
+  readonly udp: readonly string[];
+}
+
+/** Where a ready role with both transports listens. */
+export function listensOn(role: TestRole): Listen {
+  return { tcp: role.listener("tcp").address, udp: parseTicket(role.listener("iroh").ticket ?? "").addresses };
+}
+
+const processKeys = `
+monitoring_address = "127.0.0.1:0"
+shutdown_timeout_secs = 10
+`;
+
+const server = (folder: string, { tcp }: Listen, logLevel: string): string => `${processKeys}
+log_level = "${logLevel}"
+transport = "dual"
+listen_address = "${tcp}"
+authority_key_path = "${folder}/authority.key"
+`;
+
+const iroh = (folder: string, udp: readonly string[] = anyPort.udp): string => `
+[iroh]
+secret_key_path = "${folder}/iroh.key"
+relay = "disabled"
+bind = ${JSON.stringify(udp)}
+`;
+
+const limits = (more: string): string => `
+[limits]
+new_connections_per_second = 1000
+new_connections_burst = 1000
+${more}
+`;
+
+interface ServerOptions {
+  readonly listen?: Listen;
+  readonly logLevel?: string;
+  /** More lines for `[limits]`. */
+  readonly limits?: string;
+}
+
+/** A template provider on both transports. */
+export function templateProviderToml(
+  folder: string,
+  options: ServerOptions & { readonly hashesPerBlock?: number } = {},
+): string {
+  const { listen = anyPort, logLevel = "debug", hashesPerBlock = 100_000 } = options;
+  return `${server(folder, listen, logLevel)}
+[embedded]
+data_path = "${folder}/chain"
+hashes_per_block = ${hashesPerBlock}
+template_interval_secs = 2
+min_interval = 1
+${iroh(folder, listen.udp)}${limits(options.limits ?? "")}`;
+}
+
+/** A pool on both transports, whose templates come over TCP. */
+export function poolToml(folder: string, templateProvider: TestRole, options: ServerOptions = {}): string {
+  const { listen = anyPort, logLevel = "debug" } = options;
+  const { address } = templateProvider.listener("tcp");
+  return `${server(folder, listen, logLevel)}
+network = "regtest"
+coinbase_reward_script = "addr(bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080)"
+pool_signature = "e2e"
+shares_per_minute = ${SHARES_PER_MINUTE}
+share_batch_size = 4
+ack_interval_secs = 1
+min_hashrate = 1000
+share_store_path = "${folder}/shares.db"
+${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
+[template_provider_type.Sv2Tp]
+address = "${address}"
+public_key = "${templateProvider.details.authority_public_key}"
+`;
+}
+
+/** A `[[upstreams]]` entry or the top of a mining device's config: the pool over one transport. */
+export function upstream(pool: TestRole, transport: "tcp" | "iroh"): string {
+  const { address, endpoint_id, ticket } = pool.listener(transport);
+  const where =
+    transport === "tcp"
+      ? hostAndPort(address)
+      : `endpoint_id = "${endpoint_id}"
+direct_addresses = ${JSON.stringify(parseTicket(ticket ?? "").addresses)}`;
+  return `transport = "${transport}"
+${where}
+authority_pubkey = "${pool.details.authority_public_key}"
+`;
+}
+
+/** A translator. `upstreams` are the bodies of its `[[upstreams]]`. */
+export function translatorToml(
+  folder: string,
+  upstreams: readonly string[],
+  options: { readonly limits?: string; readonly logLevel?: string } = {},
+): string {
+  return `${processKeys}
+log_level = "${options.logLevel ?? "debug"}"
+downstream_address = "127.0.0.1"
+downstream_port = 0
+
+[downstream_difficulty_config]
+min_individual_miner_hashrate = ${HASHRATE}.0
+shares_per_minute = ${SHARES_PER_MINUTE}.0
+${iroh(folder)}
+[limits]
+new_miners_per_second = 1000
+new_miners_burst = 1000
+${options.limits ?? ""}
+${upstreams.map((entry) => `[[upstreams]]\nuser_identity = "e2e"\n${entry}`).join("\n")}`;
+}
+
+/** A Stratum V1 mining device. */
+export function sv1MinerToml(translator: TestRole): string {
+  return `${processKeys}
+protocol = "sv1"
+${hostAndPort(translator.details.downstream_address)}
+user_name = "e2e.device"
+hashrate_limit = ${HASHRATE}
+`;
+}
+
+/** A Stratum V2 mining device at a pool. */
+export function sv2MinerToml(folder: string, entry: string, identity: string): string {
+  return `${processKeys}
+protocol = "sv2"
+${entry}
+user_identity = "${identity}"
+hashrate_limit = ${HASHRATE}
+nominal_hashrate = ${HASHRATE}
+${iroh(folder)}`;
+}
+
+function hostAndPort(address: string): string {
+  const colon = address.lastIndexOf(":");
+  return `address = "${address.slice(0, colon)}"\nport = ${address.slice(colon + 1)}`;
+}

@@ -1,0 +1,44 @@
+/** A connection as the roles' status documents show it. */
+export interface ConnectionStatus {
+  readonly id: number;
+  readonly direction: "upstream" | "downstream";
+  readonly transport: string | null;
+  readonly peer: string | null;
+  readonly path: string | null;
+  readonly state?: string;
+  readonly since: number | null;
+}
+
+/** The parts of `/api/v1/status` that the scenarios read; which of them are there depends on the role. */
+export interface RoleStatus {
+  readonly role: string;
+  readonly connections: readonly ConnectionStatus[];
+  readonly shares_accepted: number;
+  readonly shares_rejected: number;
+  readonly shares_rejected_by_reason: Readonly<Record<string, number>>;
+  /** Pool. */
+  readonly channels: readonly {
+    readonly transport: string | null;
+    readonly kind: string;
+    readonly user_identity: string;
+    readonly shares_accepted: number;
+  }[];
+  readonly template_provider: { readonly state: string };
+  readonly blocks_found: number;
+  /** Pool and template provider. */
+  readonly last_block: { readonly height: number; readonly hash: string; readonly result?: string } | null;
+  /** Template provider. */
+  readonly chain: { readonly height: number; readonly tip_hash: string };
+  readonly blocks: {
+    readonly accepted: number;
+    readonly rejected: number;
+    readonly rejected_by_reason: Readonly<Record<string, number>>;
+  };
+  readonly clients: readonly { readonly id: number }[];
+  /** Translator. */
+  readonly upstream: { readonly state: string; readonly reason: string | null; readonly transport: string | null };
+  readonly miners: readonly { readonly id: number; readonly user_name: string | null; readonly since: number }[];
+  readonly shares_acknowledged: number;
+  /** Mining device. */
+  readonly hashes: number;
+}
