@@ -101,7 +101,6 @@ async function setUp<P extends Protocol>(frames: FrameConnection, server: Sv2Ser
     setup,
     accepted,
     extensions: new Set(),
-    tlvByteOrder: "big",
     server: { supported: server.supportedExtensions, required: server.requiredExtensions },
   });
 }

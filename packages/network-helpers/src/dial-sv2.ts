@@ -10,7 +10,6 @@ import {
   type RequestExtensionsSuccess,
   type SetupConnection,
   type SetupConnectionSuccess,
-  type TlvByteOrder,
 } from "@adit/codec";
 import type { ByteStream } from "./byte-stream.ts";
 import { Deadline } from "./deadline.ts";
@@ -41,8 +40,6 @@ export interface Sv2Client<P extends Protocol> {
   readonly requestExtensions: readonly number[];
   /** Those of them without which the connection is of no use. */
   readonly requiredExtensions?: readonly number[];
-  /** How TLV fields are written; "big", as the specification's example, unless told. */
-  readonly tlvByteOrder?: TlvByteOrder;
 }
 
 /** How `dialSv2` goes about it. */
@@ -111,7 +108,6 @@ class ClientSetup<P extends Protocol> {
       setup,
       accepted,
       extensions,
-      tlvByteOrder: this.#client.tlvByteOrder ?? "big",
       server: null,
     });
   }

@@ -10,7 +10,6 @@ import {
   type SetupConnection,
   type SetupConnectionSuccess,
   type Tlv,
-  type TlvByteOrder,
 } from "@adit/codec";
 import { GRACE_MS, within } from "./deadline.ts";
 import { NetworkError } from "./errors.ts";
@@ -84,8 +83,6 @@ export interface TypedConnectionOptions<P extends Protocol> {
   readonly accepted: SetupConnectionSuccess;
   /** Negotiated already; a server's grows. */
   readonly extensions: Set<number>;
-  /** How TLV fields are written. */
-  readonly tlvByteOrder: TlvByteOrder;
   /** What a server answers RequestExtensions with; null on a client. */
   readonly server: { readonly supported: readonly number[]; readonly required: readonly number[] } | null;
 }
@@ -131,7 +128,7 @@ export class TypedConnection<P extends Protocol> implements Sv2Connection<P> {
   }
 
   async write(message: DialectMessage<P>, tlvs?: readonly Tlv[]): Promise<void> {
-    await this.#frames.writer.write(dialect(this.protocol).encode(message, tlvs, this.#options.tlvByteOrder));
+    await this.#frames.writer.write(dialect(this.protocol).encode(message, tlvs));
   }
 
   writeFrames(frames: readonly Uint8Array[]): Promise<void> {

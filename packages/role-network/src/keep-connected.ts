@@ -12,6 +12,8 @@ export interface KeepConnectedOptions {
   /** One try: dials, calls `connected` once it serves, and resolves or rejects when the connection has ended. */
   readonly attempt: (connected: () => void) => Promise<void>;
   readonly onState: (state: UpstreamState) => void;
+  /** Asked when a connection that worked has ended: a promise to wait for while nobody needs another. */
+  readonly idle?: () => Promise<void> | undefined;
   readonly signal: AbortSignal;
   /** First and longest pause between tries, in milliseconds; every pause is drawn between zero and its bound. */
   readonly minMs?: number;
@@ -42,6 +44,11 @@ export async function keepConnected(options: KeepConnectedOptions): Promise<void
     }
     if (signal.aborted) return;
     if (connectedAt !== undefined && performance.now() - connectedAt > STEADY_MS) backoff.reset();
+    const idle = connectedAt === undefined ? undefined : options.idle?.();
+    if (idle !== undefined) {
+      await idle;
+      continue;
+    }
     const retryInMs = backoff.next();
     onState({ state: "waiting", reason, retryInMs });
     await sleep(retryInMs, undefined, { signal }).catch(() => {});

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { ShareHashing } from "@adit/bitcoin";
-import type { Protocol, TlvByteOrder } from "@adit/codec";
+import type { Protocol } from "@adit/codec";
 import { loadCrypto } from "@adit/fast-crypto";
 import {
   type ClientSecurity,
@@ -44,8 +44,6 @@ export interface ClientHello<P extends Protocol> {
   readonly requestExtensions: readonly number[];
   /** Extensions without which the connection is of no use. */
   readonly requiredExtensions: readonly number[];
-  /** How TLV fields are written; "big", as the specification's example, unless told. */
-  readonly tlvByteOrder?: TlvByteOrder;
 }
 
 /** How a role serves: its config, what it is, and who handles a connection. */

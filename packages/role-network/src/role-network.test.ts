@@ -42,6 +42,23 @@ describe("an authority key", () => {
 });
 
 describe("keeping connected", () => {
+  test("does not dial again, nor back off, while nobody needs the upstream", async () => {
+    const stop = new AbortController();
+    const events: string[] = [];
+    await keepConnected({
+      signal: stop.signal,
+      onState: ({ state }) => events.push(state),
+      idle: async () => {
+        events.push("idle");
+      },
+      attempt: async (connected) => {
+        connected();
+        if (events.includes("idle")) stop.abort();
+      },
+    });
+    expect(events).toEqual(["connecting", "connected", "idle", "connecting", "connected"]);
+  });
+
   test("tries again whatever ends a connection, and stops when told", async () => {
     const stop = new AbortController();
     const states: UpstreamState["state"][] = [];

@@ -46,6 +46,12 @@ const upstream = z
       .min(1)
       .refine((text) => new TextEncoder().encode(text).length <= 255, "expected at most 255 bytes")
       .describe("account at this pool that the work is credited to"),
+    tlvByteOrder: z
+      .enum(["little", "big"])
+      .default("little")
+      .describe(
+        "byte order of the worker name's TLV header: `little` as the reference implementation reads it, `big` as the specification's example shows it",
+      ),
   })
   .superRefine((entry, context) => {
     checkUpstream(entry, context);

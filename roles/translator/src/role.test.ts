@@ -102,6 +102,16 @@ describe("a miner's shares reach the pool, named by worker,", () => {
   });
 });
 
+test("a pool that closes a connection without miners is dialled again when the first one comes, not before", async () => {
+  const folder = await freshFolder();
+  await using pool = await TestPool.start({ folder, transport: "tcp", serverId: 1, firstChannelMs: 100 });
+  await using translator = await startTranslator(folder, upstreamTable(pool, "tcp"));
+  await eventually(() => expect(translator.status().upstream["transport"]).toBeNull());
+  expect(translator.role.notReady).toEqual([]);
+  await using _ = await Sv1Miner.connect(translator.address, "account.one", hashing);
+  await eventually(() => expect(pool.accepted.length).toBeGreaterThan(0));
+});
+
 test("a listener that others than this machine can reach is warned of", async () => {
   const folder = await freshFolder();
   await using pool = await TestPool.start({ folder, transport: "tcp", serverId: 1 });

@@ -33,6 +33,7 @@ export class Translator implements AsyncDisposable {
   #closeUpstream: ((reason: string) => void) | undefined;
   #state: UpstreamState = { state: "connecting" };
   #lastMiner = 0;
+  #wanted: (() => void) | undefined;
 
   constructor(parts: TranslatorParts) {
     this.#parts = parts;
@@ -64,6 +65,7 @@ export class Translator implements AsyncDisposable {
     let at = 0;
     await keepConnected({
       signal: this.#parts.context.signal,
+      idle: () => this.#untilWanted(),
       onState: (state) => {
         this.#state = state;
         onState(state);
@@ -91,6 +93,17 @@ export class Translator implements AsyncDisposable {
     await Promise.all(this.#running);
   }
 
+  /** Pools close a connection without channels after a while. Until there is a miner, there is no need for another. */
+  #untilWanted(): Promise<void> | undefined {
+    if (this.#miners.size > 0) return undefined;
+    const { signal, log } = this.#parts.context;
+    log.info("upstream let go; it is dialled again when a miner comes");
+    return new Promise((resolve) => {
+      this.#wanted = () => resolve();
+      signal.addEventListener("abort", this.#wanted, { once: true });
+    });
+  }
+
   async #serveMiner(stream: ByteStream): Promise<void> {
     const { limits } = this.#parts.config;
     this.#lastMiner += 1;
@@ -101,6 +114,7 @@ export class Translator implements AsyncDisposable {
       onLine: (line) => this.#dispatch({ type: "line", miner, line }),
     });
     this.#miners.set(miner, connection);
+    this.#wanted?.();
     this.#dispatch({ type: "miner-connected", miner, peer: stream.peer });
     const fault = await connection.run();
     this.#miners.delete(miner);
@@ -130,7 +144,7 @@ export class Translator implements AsyncDisposable {
     context.signal.addEventListener("abort", stop, { once: true });
     let reason = "the upstream ended the connection";
     try {
-      this.#upstream = new UpstreamConnection(connection);
+      this.#upstream = new UpstreamConnection(connection, upstream.tlvByteOrder);
       this.#dispatch({ type: "upstream-up", setup: setupOf(connection, upstream) });
       connected();
       const asked = await Promise.race([this.#read(connection), ended]);

@@ -1,4 +1,4 @@
-import { type DialectMessage, dialect, type MiningMessage, workerIdentityTlv } from "@adit/codec";
+import { type DialectMessage, dialect, type MiningMessage, type TlvByteOrder, workerIdentityTlv } from "@adit/codec";
 import type { Sv2Connection } from "@adit/network-helpers";
 
 /** Bytes that may wait for an upstream: some ten thousand shares. */
@@ -9,17 +9,19 @@ type MiningConnection = Pick<Sv2Connection<"mining">, "messages" | "writeFrames"
 /** The shell of one upstream connection: messages out, in order and bounded. */
 export class UpstreamConnection {
   readonly #connection: MiningConnection;
+  readonly #tlvByteOrder: TlvByteOrder;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #writing: Promise<void> | undefined;
 
-  constructor(connection: MiningConnection) {
+  constructor(connection: MiningConnection, tlvByteOrder: TlvByteOrder) {
     this.#connection = connection;
+    this.#tlvByteOrder = tlvByteOrder;
   }
 
   /** Queues a message. An upstream that takes nothing for a long time is broken off, as if it were gone. */
   send(message: MiningMessage, worker: string | undefined): void {
-    const frame = mining.encode(message, worker === undefined ? [] : [workerIdentityTlv(worker)]);
+    const frame = mining.encode(message, worker === undefined ? [] : [workerIdentityTlv(worker)], this.#tlvByteOrder);
     this.#waiting.push(frame);
     this.#waitingBytes += frame.length;
     if (this.#waitingBytes > MAX_WAITING_BYTES) {

@@ -23,6 +23,8 @@ export interface TestPoolOptions {
   readonly serverId: number;
   readonly tcpPort?: number;
   readonly udpPort?: number;
+  /** How long a connection may be without a channel; the core's default when absent. */
+  readonly firstChannelMs?: number;
 }
 
 /** A small pool over real sockets: the mining core, no store, templates of its own. */
@@ -44,7 +46,7 @@ export class TestPool implements AsyncDisposable {
       bind: [`127.0.0.1:${options.udpPort ?? 0}`],
     });
     const network = await openNetwork({ iroh, needsIroh: options.transport !== "tcp" }, context);
-    const pool = new TestPool(network, options.serverId, stop);
+    const pool = new TestPool(network, options, stop);
     pool.#served = await network.serve<"mining">({
       settings: {
         transport: options.transport,
@@ -69,7 +71,7 @@ export class TestPool implements AsyncDisposable {
     return pool;
   }
 
-  private constructor(network: Network, serverId: number, stop: () => void) {
+  private constructor(network: Network, { serverId, firstChannelMs }: TestPoolOptions, stop: () => void) {
     this.#network = network;
     this.#stop = stop;
     this.#core = new MiningServer({
@@ -83,7 +85,11 @@ export class TestPool implements AsyncDisposable {
       minHashrate: 1,
       vardiff: defaultVardiffOptions,
       versionRollingAllowed: true,
-      limits: { ...defaultChannelLimits, shareBurst: 100_000 },
+      limits: {
+        ...defaultChannelLimits,
+        shareBurst: 100_000,
+        firstChannelMs: firstChannelMs ?? defaultChannelLimits.firstChannelMs,
+      },
       workSelection: false,
     });
     this.newTip();
@@ -150,15 +156,16 @@ export class TestPool implements AsyncDisposable {
   async #serve(connection: Sv2Connection<"mining">): Promise<void> {
     const { id } = connection;
     this.#connections.set(id, { connection, last: Promise.resolve() });
-    let known = false;
+    // The connection strips fields of extensions that were not agreed on; which are is known later than this.
+    const extensions = new Set([WORKER_HASHRATE_TRACKING]);
+    this.#input({
+      type: "connected",
+      connection: id,
+      flags: connection.setup.flags,
+      extensions,
+    });
     try {
       for await (const { message, tlvs } of connection.messages) {
-        // Extensions are agreed on by the time the first mining message comes.
-        if (!known) {
-          const { extensions, setup } = connection;
-          this.#input({ type: "connected", connection: id, flags: setup.flags, extensions });
-        }
-        known = true;
         const worker = readWorkerIdentity(tlvs);
         this.#input({ type: "message", connection: id, message: message as MiningMessage, worker });
       }
@@ -171,6 +178,8 @@ export class TestPool implements AsyncDisposable {
   #input(input: ServerInput): void {
     for (const effect of this.#core.handle(input, Date.now())) {
       if (effect.type === "send") for (const to of effect.to) this.#send(to, effect.message);
+      if (effect.type === "close-connection")
+        void this.#connections.get(effect.connection)?.connection[Symbol.asyncDispose]();
       if (effect.type === "reject-share") this.rejected.push(effect.errorCode);
       if (effect.type !== "record-share") continue;
       this.accepted.push(effect.share);
