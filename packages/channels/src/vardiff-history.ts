@@ -6,14 +6,6 @@ interface Stretch {
   seconds: number;
 }
 
-/** Shares seen in the latest part of the history, against those expected. */
-export interface Window {
-  /** Shares that came. */
-  readonly shares: number;
-  /** Expected shares per H/s of real hashrate. */
-  readonly exposure: number;
-}
-
 /** Older stretches are merged to this part of their age: about 30 cover an hour. */
 const RESOLUTION = 1 / 6;
 
@@ -43,25 +35,30 @@ export class ShareHistory {
     open.exposure += seconds * exposurePerSecond;
   }
 
-  /** Adds one share at the present. */
+  /** Adds one share, to the stretch that holds the latest time passed: that is when it was worked for. */
   share(): void {
-    this.#open().shares++;
+    const newest = this.#stretches[0];
+    if (newest !== undefined) newest.shares++;
   }
 
-  /** Every window that ends now, shortest first. */
-  *windows(): Generator<Window> {
+  /**
+   * Visits every window that ends now, shortest first, with the shares that came and those expected per H/s of real
+   * hashrate; `position` names the window for `keep`.
+   */
+  scan(visit: (shares: number, exposure: number, position: number) => void): void {
     let shares = 0;
     let exposure = 0;
-    for (const stretch of this.#stretches) {
-      shares += stretch.shares;
-      exposure += stretch.exposure;
-      yield { shares, exposure };
+    for (let position = 0; position < this.#stretches.length; position++) {
+      const stretch = this.#stretches[position];
+      shares += stretch?.shares ?? 0;
+      exposure += stretch?.exposure ?? 0;
+      visit(shares, exposure, position);
     }
   }
 
-  /** Forgets all but the window at this position of `windows()`. */
-  keep(window: number): void {
-    this.#stretches.length = Math.min(window + 1, this.#stretches.length);
+  /** Forgets all that is older than the window at this position. */
+  keep(position: number): void {
+    this.#stretches.length = Math.min(position + 1, this.#stretches.length);
   }
 
   /** Forgets everything. */

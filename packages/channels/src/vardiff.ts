@@ -1,4 +1,4 @@
-import { ShareHistory, type Window } from "./vardiff-history.ts";
+import { ShareHistory } from "./vardiff-history.ts";
 
 /** Tuning that an operator may change; the rest is fixed by the simulation in `vardiff.simulation.test.ts`. */
 export interface VardiffOptions {
@@ -125,13 +125,14 @@ export class Vardiff {
   /** The window with the most evidence beyond what its length requires. */
   #strongest(): Finding | undefined {
     let strongest: Finding | undefined;
-    let position = 0;
-    for (const { shares, exposure } of this.#history.windows()) {
+    this.#history.scan((shares, exposure, position) => {
       const expected = exposure * this.#hashrate;
-      const excess = evidence(shares, expected) - this.#required(shares, expected);
-      if (excess > (strongest?.excess ?? 0)) strongest = { shares, expected, excess, position };
-      position++;
-    }
+      // Evidence is at most this bound (ln x <= x - 1), which spares most logarithms and windows without exposure.
+      if (!((shares - expected) ** 2 > this.#steadyEvidence * expected && expected > 0)) return;
+      const evidence = evidenceOf(shares, expected);
+      const excess = evidence - this.#required(shares, expected);
+      if (excess > (strongest?.excess ?? 0)) strongest = { shares, expected, evidence, excess, position };
+    });
     return strongest;
   }
 
@@ -142,11 +143,19 @@ export class Vardiff {
     return shares === 0 ? required + IDLE_BACKOFF * this.#idleEases : required;
   }
 
-  /** Ratio of the new hashrate to the old: the gamma-Poisson mean, whose prior fades as the evidence grows. */
-  #step({ shares, expected, excess }: Finding): number {
-    const prior = (shares > expected ? TIGHTEN_PRIOR : EASE_PRIOR) * Math.exp(-excess / PRIOR_FADE) + 0.5;
+  /**
+   * Ratio of the new hashrate to the old. The window was chosen for being extreme, so it is believed in part: tightening
+   * moves to the gamma-Poisson mean, whose prior fades as evidence grows; easing, which must not wait for many shares,
+   * goes the part of the way that the evidence is worth.
+   */
+  #step({ shares, expected, evidence, excess }: Finding): number {
     const { maxStep } = this.#options;
-    return Math.min(maxStep, Math.max(1 / maxStep, (shares + prior) / (expected + prior)));
+    if (shares > expected) {
+      const prior = TIGHTEN_PRIOR * Math.exp(-excess / PRIOR_FADE) + 0.5;
+      return Math.min(maxStep, (shares + prior) / (expected + prior));
+    }
+    const belief = evidence / (evidence + EASE_DOUBT);
+    return Math.max(1 / maxStep, 1 - belief * (1 - (shares + 0.5) / (expected + 0.5)));
   }
 
   #clamp(hashrate: number): number {
@@ -157,39 +166,45 @@ export class Vardiff {
 }
 
 interface Finding {
-  readonly shares: Window["shares"];
+  readonly shares: number;
   readonly expected: number;
-  /** Log-likelihood ratio beyond the required one, in nats; positive. */
+  /** Log-likelihood ratio, in nats. */
+  readonly evidence: number;
+  /** Evidence beyond the required; positive. */
   readonly excess: number;
   readonly position: number;
 }
 
 /** Log-likelihood ratio, in nats, of the observed rate against the expected one. */
-function evidence(shares: number, expected: number): number {
+function evidenceOf(shares: number, expected: number): number {
   return (shares > 0 ? shares * Math.log(shares / expected) : 0) - (shares - expected);
 }
 
-// Found by a search over the simulation's table. Evidence is in nats, lengths in shares expected.
-/** Evidence a long window needs at 6 shares a minute. */
-const EVIDENCE = 0.95;
+// Found by a search over the simulation's table. Evidence is in nats.
+/** Evidence that a long window needs at 6 shares a minute. */
+const EVIDENCE = 0.5;
 /** More evidence per e-fold of the share rate: more shares an hour are more chances to be wrong. */
-const EVIDENCE_PER_RATE = 2.4;
-const MIN_EVIDENCE = 0.5;
+const EVIDENCE_PER_RATE = 3.7;
+const MIN_EVIDENCE = 1.62;
 /** More evidence per e-fold that a window is shorter than `WINDOW_MINUTES`: there are as many more of them. */
-const EVIDENCE_PER_LENGTH = 2.7;
-const WINDOW_MINUTES = 7;
-const SHARPNESS = 1.5;
-/** Tightening wrongly starves the channel of the shares that would show it, so it needs this much more evidence. */
-const TIGHTEN_CAUTION = 1.2;
-/** Strength of the belief that nothing changed, in shares. */
-const TIGHTEN_PRIOR = 30;
-const EASE_PRIOR = 6;
-const PRIOR_FADE = 3.5;
-/** Each ease without a share between makes the next wait longer: a dead miner costs few messages. */
-const IDLE_BACKOFF = 0.9;
+const EVIDENCE_PER_LENGTH = 3.8;
+const WINDOW_MINUTES = 4.7;
+/** How sharply the demand on short windows sets in at `WINDOW_MINUTES`. */
+const SHARPNESS = 1.8;
+/** Tightening wrongly starves the channel of the shares that would show it, so it needs this many times the evidence. */
+const TIGHTEN_CAUTION = 1.32;
+/** Strength, in shares, of the belief that nothing changed, and the excess evidence that divides it by e. */
+const TIGHTEN_PRIOR = 60;
+const PRIOR_FADE = 4.8;
+/** Evidence at which easing goes half the way. */
+const EASE_DOUBT = 10;
+/** Each ease without a share in between makes the next wait longer: a dead miner costs few messages. */
+const IDLE_BACKOFF = 1.1;
 /** Shares that must come at the target in effect before it is tightened again. */
 const SHARES_TO_TIGHTEN = 3;
 /** Smaller changes are not worth a `SetTarget`. */
 const MIN_CHANGE = 0.03;
+/** Length, in expected shares, of the newest stretches of the history. */
 const GRAIN_SHARES = 1 / 3;
-const MAX_GAP_SECONDS = 120;
+/** Longer pauses between calls count as this long: the process slept, not the miner. */
+const MAX_GAP_SECONDS = 10;
