@@ -33,5 +33,7 @@ test("TCP and Iroh miners mine at one pool at once, and one status shows both", 
   const downstream = status.connections.filter(({ direction }) => direction === "downstream");
   expect(downstream).toHaveLength(2);
   expect(new Set(downstream.map(({ transport }) => transport))).toEqual(new Set(["iroh", "tcp"]));
-  expect(status.shares_rejected).toBe(0);
+  // A share may cross the news of a block.
+  const { "stale-share": _, ...faults } = status.shares_rejected_by_reason;
+  expect(faults).toEqual({});
 });
