@@ -94,11 +94,21 @@ async function supervise<C extends ProcessSettings>(role: RoleDefinition<C>, con
     log.info("stopped");
     return 0;
   } catch (error) {
+    if (lifetime.signal.aborted && isStop(error, lifetime.signal)) {
+      log.info("stopped while starting");
+      return 0;
+    }
     log.error({ error }, "stopped by a fault");
     return 1;
   } finally {
     lifetime.end();
   }
+}
+
+/** Whether an error only says that work was broken off because the role was told to stop. */
+function isStop(error: unknown, signal: AbortSignal): boolean {
+  if (error === signal.reason) return true;
+  return error instanceof Error && (error.name === "AbortError" || isStop(error.cause, signal));
 }
 
 async function serve<C extends ProcessSettings>(

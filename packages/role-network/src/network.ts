@@ -105,6 +105,8 @@ async function startIroh(settings: IrohSettings, context: RoleContext): Promise<
   const node = await IrohNodeManager.start({
     ...settings,
     relay,
+    dialTimeoutMs: settings.dialTimeoutSecs * 1000,
+    acceptTimeoutMs: settings.acceptTimeoutSecs * 1000,
     signal: context.signal,
     onAcceptError: (error) => context.log.debug({ error }, "iroh connection turned away"),
   });

@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { DEMO_AUTHORITY_PUBLIC_KEY } from "@adit/noise";
 import { irohSettings, metricsRegister, openLog, type RoleContext } from "@adit/role-kit";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { generateAuthority, loadAuthority } from "./authority.ts";
 import { keepConnected, type UpstreamState } from "./keep-connected.ts";
 import { openNetwork } from "./network.ts";
+import { listenLimits } from "./settings.ts";
 
 async function folder(): Promise<string> {
   return await mkdtemp(join(tmpdir(), "adit-network-"));
@@ -93,15 +95,7 @@ async function context(logFile: string): Promise<RoleContext & { stop(): void }>
   };
 }
 
-const limits = {
-  maxConnections: 10,
-  maxConnectionsPerSource: 10,
-  maxPendingConnections: 10,
-  newConnectionsPerSecond: 10,
-  newConnectionsBurst: 10,
-  handshakeTimeoutSecs: 10,
-  setupTimeoutSecs: 10,
-};
+const limits = z.strictObject(listenLimits).parse({});
 
 const server = {
   protocol: "mining",

@@ -45,30 +45,36 @@ export function checkServer(settings: ServerSettings, context: z.core.$Refinemen
 
 const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
   z.int().min(1).max(1_000_000).default(fallback).describe(meaning);
-const { maxConnections, maxPerSource, maxPending, newPerSourcePerSec, newPerSourceBurst } = defaultListenLimits;
+const seconds = (fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
+  z
+    .number()
+    .positive()
+    .max(600)
+    .default(fallbackMs / 1000)
+    .describe(`${meaning}, in seconds`);
+const defaults = defaultListenLimits;
 
 /** Keys of a server role's `[limits]` that bound its connections. */
 export const listenLimits = {
-  maxConnections: count(maxConnections, "connections at once"),
+  maxConnections: count(defaults.maxConnections, "connections at once"),
   maxConnectionsPerSource: count(
-    maxPerSource,
+    defaults.maxPerSource,
     "connections at once from one IPv4 address, IPv6 /64 or endpoint id; a farm sits behind one address",
   ),
-  maxPendingConnections: count(maxPending, "connections at once that have not finished their set-up"),
-  newConnectionsPerSecond: count(newPerSourcePerSec, "new connections a second from one source, on average"),
-  newConnectionsBurst: count(newPerSourceBurst, "new connections at once from one source"),
-  handshakeTimeoutSecs: z
-    .number()
-    .positive()
-    .max(600)
-    .default(defaultListenLimits.handshakeTimeoutMs / 1000)
-    .describe("longest Noise handshake, in seconds"),
-  setupTimeoutSecs: z
-    .number()
-    .positive()
-    .max(600)
-    .default(defaultListenLimits.setupTimeoutMs / 1000)
-    .describe("longest wait for SetupConnection, in seconds"),
+  maxPendingConnections: count(defaults.maxPending, "connections at once that have not finished their set-up"),
+  maxPendingConnectionsPerSource: count(defaults.maxPendingPerSource, "the same from one source"),
+  newConnectionsPerSecond: count(defaults.newPerSourcePerSec, "new connections a second from one source, on average"),
+  newConnectionsBurst: count(defaults.newPerSourceBurst, "new connections at once from one source"),
+  exemptSources: z
+    .array(z.string().min(1))
+    .max(1000)
+    .default([...defaults.exemptSources])
+    .describe(
+      "sources that no limit per source applies to: addresses, IPv6 prefixes as 2001:db8:1:2::/64, endpoint ids",
+    ),
+  firstByteTimeoutSecs: seconds(defaults.firstByteTimeoutMs, "longest wait for a connection's first byte"),
+  handshakeTimeoutSecs: seconds(defaults.handshakeTimeoutMs, "longest Noise handshake"),
+  setupTimeoutSecs: seconds(defaults.setupTimeoutMs, "longest wait for SetupConnection"),
 } as const;
 
 /** What {@link listenLimits} parses to. */
@@ -76,8 +82,11 @@ export interface ListenLimitSettings {
   readonly maxConnections: number;
   readonly maxConnectionsPerSource: number;
   readonly maxPendingConnections: number;
+  readonly maxPendingConnectionsPerSource: number;
   readonly newConnectionsPerSecond: number;
   readonly newConnectionsBurst: number;
+  readonly exemptSources: readonly string[];
+  readonly firstByteTimeoutSecs: number;
   readonly handshakeTimeoutSecs: number;
   readonly setupTimeoutSecs: number;
 }
@@ -85,12 +94,14 @@ export interface ListenLimitSettings {
 /** The limits as network-helpers takes them. */
 export function toListenLimits(settings: ListenLimitSettings): ListenLimits {
   return {
-    ...defaultListenLimits,
     maxConnections: settings.maxConnections,
     maxPerSource: settings.maxConnectionsPerSource,
     maxPending: settings.maxPendingConnections,
+    maxPendingPerSource: settings.maxPendingConnectionsPerSource,
     newPerSourcePerSec: settings.newConnectionsPerSecond,
     newPerSourceBurst: settings.newConnectionsBurst,
+    exemptSources: settings.exemptSources,
+    firstByteTimeoutMs: settings.firstByteTimeoutSecs * 1000,
     handshakeTimeoutMs: settings.handshakeTimeoutSecs * 1000,
     setupTimeoutMs: settings.setupTimeoutSecs * 1000,
   };

@@ -96,6 +96,13 @@ export const irohSettings = z
       .min(1)
       .default(8)
       .describe("connections one endpoint id may hold; a crashed peer holds its own until it is noticed"),
+    dialTimeoutSecs: z.number().positive().max(600).default(10).describe("longest dial, in seconds"),
+    acceptTimeoutSecs: z
+      .number()
+      .positive()
+      .max(600)
+      .default(10)
+      .describe("longest wait for a connecting peer's handshake, and again for its first byte, in seconds"),
     externalAddresses: z
       .array(address)
       .max(8)
