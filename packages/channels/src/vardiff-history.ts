@@ -6,7 +6,7 @@ interface Stretch {
   seconds: number;
 }
 
-/** Older stretches are merged to this part of their age: about 30 cover an hour. */
+/** Older stretches are merged to this part of their age: about 70 cover an hour of seconds. */
 const RESOLUTION = 1 / 6;
 
 /** Stretches that stay as fine as they were recorded. */

@@ -130,6 +130,7 @@ export class Vardiff {
       // Evidence is at most this bound (ln x <= x - 1), which spares most logarithms and windows without exposure.
       if (!((shares - expected) ** 2 > this.#steadyEvidence * expected && expected > 0)) return;
       const evidence = evidenceOf(shares, expected);
+      if (evidence <= this.#steadyEvidence) return;
       const excess = evidence - this.#required(shares, expected);
       if (excess > (strongest?.excess ?? 0)) strongest = { shares, expected, evidence, excess, position };
     });
@@ -146,7 +147,7 @@ export class Vardiff {
   /**
    * Ratio of the new hashrate to the old. The window was chosen for being extreme, so it is believed in part: tightening
    * moves to the gamma-Poisson mean, whose prior fades as evidence grows; easing, which must not wait for many shares,
-   * goes the part of the way that the evidence is worth.
+   * goes the part of the way that the evidence is worth, further when fewer shares came than chance would leave.
    */
   #step({ shares, expected, evidence, excess }: Finding): number {
     const { maxStep } = this.#options;
@@ -154,8 +155,9 @@ export class Vardiff {
       const prior = TIGHTEN_PRIOR * Math.exp(-excess / PRIOR_FADE) + 0.5;
       return Math.min(maxStep, (shares + prior) / (expected + prior));
     }
-    const belief = evidence / (evidence + EASE_DOUBT);
-    return Math.max(1 / maxStep, 1 - belief * (1 - (shares + 0.5) / (expected + 0.5)));
+    const seen = (shares + 0.5) / (expected + 0.5);
+    const belief = evidence / (evidence + EASE_DOUBT * Math.sqrt(seen));
+    return Math.max(1 / maxStep, 1 - belief * (1 - seen));
   }
 
   #clamp(hashrate: number): number {
@@ -184,20 +186,20 @@ function evidenceOf(shares: number, expected: number): number {
 /** Evidence that a long window needs at 6 shares a minute. */
 const EVIDENCE = 0.5;
 /** More evidence per e-fold of the share rate: more shares an hour are more chances to be wrong. */
-const EVIDENCE_PER_RATE = 3.7;
+const EVIDENCE_PER_RATE = 4.2;
 const MIN_EVIDENCE = 1.62;
 /** More evidence per e-fold that a window is shorter than `WINDOW_MINUTES`: there are as many more of them. */
 const EVIDENCE_PER_LENGTH = 3.8;
 const WINDOW_MINUTES = 4.7;
 /** How sharply the demand on short windows sets in at `WINDOW_MINUTES`. */
-const SHARPNESS = 1.8;
+const SHARPNESS = 2.4;
 /** Tightening wrongly starves the channel of the shares that would show it, so it needs this many times the evidence. */
-const TIGHTEN_CAUTION = 1.32;
+const TIGHTEN_CAUTION = 1.5;
 /** Strength, in shares, of the belief that nothing changed, and the excess evidence that divides it by e. */
-const TIGHTEN_PRIOR = 60;
+const TIGHTEN_PRIOR = 120;
 const PRIOR_FADE = 4.8;
-/** Evidence at which easing goes half the way. */
-const EASE_DOUBT = 10;
+/** Evidence at which easing goes half the way, for shares little fewer than expected; less doubt the fewer came. */
+const EASE_DOUBT = 18;
 /** Each ease without a share in between makes the next wait longer: a dead miner costs few messages. */
 const IDLE_BACKOFF = 1.1;
 /** Shares that must come at the target in effect before it is tightened again. */
