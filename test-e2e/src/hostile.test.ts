@@ -421,6 +421,11 @@ describe.each(transports)("a template provider over %s", (over) => {
   });
 });
 
+/** A notify that starts a new tip. */
+function isClean(message: { readonly method?: unknown; readonly params?: unknown }): boolean {
+  return message.method === "mining.notify" && (message.params as readonly unknown[]).at(-1) === true;
+}
+
 describe("a translator", () => {
   const dial = (): Promise<Sv1Client> => Sv1Client.dial(translator.details.downstream_address);
 
@@ -490,16 +495,23 @@ describe("a translator", () => {
     const [job = "", ntime = ""] = [params[0], params[7]];
     share(5, "no such job", "0000000000000000");
     expect(await refusal(5)).toBe(21);
+    // The honest miner may find a block meanwhile, which makes the job stale.
+    const tips = (): number => client.received.filter(isClean).length;
+    const known = tips();
+    const refusedWith = async (id: number, code: number): Promise<void> => {
+      const found = await refusal(id);
+      expect(tips() > known ? [code, 21] : [code]).toContain(found);
+    };
     share(6, job, "00");
-    expect(await refusal(6)).toBe(20);
+    await refusedWith(6, 20);
     share(7, job, "zz00000000000000");
-    expect(await refusal(7)).toBe(20);
+    await refusedWith(7, 20);
     client.request(8, "mining.submit", ["hostile.worker", job, "00".repeat(8), "00000001", "00000001"]);
-    expect(await refusal(8)).toBe(20);
+    await refusedWith(8, 20);
     client.request(9, "mining.submit", [null, 5, {}, [], true]);
     expect(await refusal(9)).toBe(20);
     client.request(10, "mining.submit", ["hostile.worker", job, "00".repeat(8), ntime, "00000001"]);
-    expect(await refusal(10)).toBe(23);
+    await refusedWith(10, 23);
     expect(client.isClosed).toBe(false);
   });
 
