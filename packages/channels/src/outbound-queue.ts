@@ -1,10 +1,10 @@
-import type { MiningMessage } from "@adit/codec";
+import type { MiningMessage, NewExtendedMiningJob, NewMiningJob } from "@adit/codec";
 
 /** Bounds of the messages of one connection that may never be dropped. */
 export interface OutboundLimits {
-  /** Most replies (messages that are never dropped) that may wait. */
+  /** Most replies that may wait. Openings of channels are no replies here: a server opens hundreds with its first job. */
   readonly maxMessages: number;
-  /** Most bytes of replies that may wait. */
+  /** Most bytes that may wait of replies and of messages that open, close or redefine channels. */
   readonly maxBytes: number;
 }
 
@@ -52,7 +52,7 @@ export class OutboundQueue {
   #entries: Entry[] = [];
   #bytes = 0;
   #replies = 0;
-  #replyBytes = 0;
+  #undroppableBytes = 0;
   /** Group of each open channel, learnt from the messages that pass. */
   readonly #groups = new Map<number, number>();
   /** Future jobs conflated away since the last prevhash of their channel or group. */
@@ -74,13 +74,14 @@ export class OutboundQueue {
 
   /**
    * Adds a message with its encoded frame (kept, not copied). "overflow" means that this reader cannot be served any
-   * more and its connection must be closed: too many replies wait, or a prevhash names a job that was conflated away.
+   * more and its connection must be closed: more waits than the limits allow, or a prevhash names a job that was conflated away.
    */
   push(message: MiningMessage, frame: Uint8Array): "queued" | "overflow" {
-    const entry: Entry = { ...meaningOf(message), frame };
+    const entry: Entry = { ...meaningOf(message, this.#groups), frame };
     this.#followGroups(message);
     if (!this.#place(entry)) return "overflow";
-    return this.#replies > this.#limits.maxMessages || this.#replyBytes > this.#limits.maxBytes ? "overflow" : "queued";
+    const { maxMessages, maxBytes } = this.#limits;
+    return this.#replies > maxMessages || this.#undroppableBytes > maxBytes ? "overflow" : "queued";
   }
 
   /** Takes the next frame, or undefined when none waits. */
@@ -101,6 +102,19 @@ export class OutboundQueue {
     }
     for (const entry of this.#entries.splice(0, frames.length)) this.#count(entry, -1);
     return frames;
+  }
+
+  /**
+   * Says that the client closed a channel, or all channels of a group: their waiting work is dropped (spec 5.3.9). A
+   * CloseChannel that the server sends is seen by {@link push} and need not be said.
+   */
+  forget(channelId: number): void {
+    this.#dropJobs(channelId);
+    this.#drop((entry) => entry.kind === "target" && this.#covers(channelId, entry.scope));
+    for (const scope of this.#dropped.keys()) if (this.#covers(channelId, scope)) this.#dropped.delete(scope);
+    for (const [member, group] of this.#groups) {
+      if (member === channelId || group === channelId) this.#groups.delete(member);
+    }
   }
 
   #place(entry: Entry): boolean {
@@ -135,11 +149,8 @@ export class OutboundQueue {
    */
   #placePrevHash(entry: PrevHash): boolean {
     if (this.#wasDropped(entry)) return false;
-    this.#dropped.delete(entry.scope);
-    this.#drop((other) => {
-      if (other.kind === "future-job" && other.jobId === entry.jobId) return false;
-      return other.kind !== "target" && "scope" in other && this.#covers(entry.scope, other.scope);
-    });
+    for (const scope of this.#dropped.keys()) if (this.#covers(entry.scope, scope)) this.#dropped.delete(scope);
+    this.#dropJobs(entry.scope, entry.jobId);
     const from = this.#entries.findLastIndex((other) => this.#blocks(other, entry.scope)) + 1;
     const waiting = this.#entries.splice(from);
     const isNeeded = (other: Entry): boolean => "scope" in other && this.#covers(entry.scope, other.scope);
@@ -150,8 +161,20 @@ export class OutboundQueue {
   }
 
   #wasDropped({ scope, jobId }: PrevHash): boolean {
-    const group = this.#groups.get(scope) ?? scope;
-    return [scope, group].some((at) => this.#dropped.get(at)?.includes(jobId) === true);
+    for (const [at, jobIds] of this.#dropped) if (this.#related(scope, at) && jobIds.includes(jobId)) return true;
+    return false;
+  }
+
+  /**
+   * Drops the jobs and prevhashes of a scope, except the future job of `jobId`. What a message for the whole group that
+   * also waits may build on stays: the jobs it names, the prevhash it is mined on.
+   */
+  #dropJobs(scope: number, jobId?: number): void {
+    const from = this.#entries.findLastIndex((entry) => "scope" in entry && this.#blocks(entry, scope)) + 1;
+    this.#drop((entry) => {
+      if (entry.kind === "future-job" && entry.jobId === jobId) return false;
+      return "scope" in entry && entry.kind !== "target" && this.#covers(scope, entry.scope);
+    }, from);
   }
 
   /** Of the future jobs of a scope that no waiting prevhash names, only the newest can still be activated. */
@@ -185,9 +208,10 @@ export class OutboundQueue {
     }
   }
 
-  /** Drops what waits behind the newest regrouping: in front of it, the same number names other channels. */
-  #drop(isDropped: (entry: Entry) => boolean): void {
-    const from = this.#entries.findLastIndex((entry) => entry.kind === "barrier" && entry.redefines === "all") + 1;
+  /** Drops what waits behind `least` and the newest regrouping: in front of that, the same number names other channels. */
+  #drop(isDropped: (entry: Entry) => boolean, least = 0): void {
+    const regrouping = this.#entries.findLastIndex((entry) => entry.kind === "barrier" && entry.redefines === "all");
+    const from = Math.max(least, regrouping + 1);
     const kept = this.#entries.slice(0, from);
     for (const entry of this.#entries.slice(from)) {
       if (isDropped(entry)) this.#count(entry, -1);
@@ -208,8 +232,8 @@ export class OutboundQueue {
   #count(entry: Entry, sign: 1 | -1): void {
     this.#bytes += sign * entry.frame.length;
     if (entry.kind !== "barrier" && entry.kind !== "reply") return;
-    this.#replies += sign;
-    this.#replyBytes += sign * entry.frame.length;
+    if (entry.kind === "reply") this.#replies += sign;
+    this.#undroppableBytes += sign * entry.frame.length;
   }
 
   /** Whether a message of `scope` may not move across `entry`: a barrier, or one that also reaches other channels. */
@@ -235,29 +259,16 @@ export class OutboundQueue {
     } else if (message.name === "SetGroupChannel") {
       for (const channelId of message.channelIds) this.#groups.set(channelId, message.groupChannelId);
     } else if (message.name === "CloseChannel") {
-      this.#forget(message.channelId);
+      this.forget(message.channelId);
     }
-  }
-
-  /** A closed channel, or every channel of a closed group, needs no work any more (spec 5.3.9). */
-  #forget(scope: number): void {
-    this.#drop((entry) => "scope" in entry && this.#covers(scope, entry.scope));
-    for (const [channelId, group] of this.#groups) {
-      if (channelId !== scope && group !== scope) continue;
-      this.#groups.delete(channelId);
-      this.#dropped.delete(channelId);
-    }
-    this.#dropped.delete(scope);
   }
 }
 
-function meaningOf(message: MiningMessage): Meaning {
+function meaningOf(message: MiningMessage, groups: ReadonlyMap<number, number>): Meaning {
   switch (message.name) {
     case "NewMiningJob":
     case "NewExtendedMiningJob":
-      return message.minNtime === null
-        ? { kind: "future-job", scope: message.channelId, jobId: message.jobId }
-        : { kind: "active-job", scope: message.channelId };
+      return meaningOfJob(message);
     case "SetNewPrevHash":
       return { kind: "prev-hash", scope: message.channelId, jobId: message.jobId };
     case "SetTarget":
@@ -266,11 +277,17 @@ function meaningOf(message: MiningMessage): Meaning {
     case "OpenExtendedMiningChannelSuccess":
     case "SetExtranoncePrefix":
     case "SetCustomMiningJobSuccess":
-    case "CloseChannel":
       return { kind: "barrier", redefines: message.channelId };
+    case "CloseChannel":
+      // The group means other channels from then on.
+      return { kind: "barrier", redefines: groups.get(message.channelId) ?? message.channelId };
     case "SetGroupChannel":
       return { kind: "barrier", redefines: "all" };
     default:
       return { kind: "reply" };
   }
+}
+
+function meaningOfJob({ channelId: scope, jobId, minNtime }: NewMiningJob | NewExtendedMiningJob): Meaning {
+  return minNtime === null ? { kind: "future-job", scope, jobId } : { kind: "active-job", scope };
 }

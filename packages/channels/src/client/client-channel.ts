@@ -38,13 +38,13 @@ export interface ClientChannel {
   readonly extranonceSize: number;
   /** Target for jobs that become active from now on; each active job knows its own. */
   readonly target: Target;
-  /** The job to mine, if there is one. */
+  /** The job to mine, if there is one: none before the first, after a prevhash without a job, and when closed. */
   readonly activeJob: ClientJob | undefined;
   /** Whether the channel is open: false after CloseChannel either way. */
   readonly open: boolean;
   /** Submits that were neither accepted nor rejected yet, as far as remembered. */
   readonly pendingSubmits: number;
-  /** Finds a job that is future, active, past or stale by one tip; undefined when unknown or forgotten. */
+  /** Finds a job that is future, active, past or stale by one tip; undefined when unknown, forgotten or closed. */
   job(jobId: number): ClientJob | undefined;
   /**
    * Makes the message for a share of a standard channel, with the next sequence number.
@@ -210,16 +210,19 @@ export class TrackedChannel implements ClientChannel {
     this.#pending.delete(sequenceNumber);
   }
 
-  /** Ends the channel: nothing can be submitted any more. */
+  /** Ends the channel: nothing can be mined or submitted any more. */
   close(): void {
     this.#open = false;
+    for (const job of [...this.#future.values(), ...this.#past.values()]) job.retire("stale");
+    this.#active?.retire("stale");
+    this.#active = undefined;
+    for (const jobs of [this.#future, this.#past, this.#stale]) jobs.clear();
   }
 
   #start(job: TrackedJob, tip: Tip, minNtime: number): void {
     job.activate(tip, minNtime);
     // A server may use the id of a retired job again (spec 5.3.15), and the newest is meant.
-    this.#past.delete(job.jobId);
-    this.#stale.delete(job.jobId);
+    for (const jobs of [this.#future, this.#past, this.#stale]) jobs.delete(job.jobId);
     this.#active = job;
   }
 

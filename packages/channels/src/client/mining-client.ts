@@ -98,6 +98,9 @@ export class MiningClient {
         return this.#answered(message);
       case "Reconnect":
         return [{ type: "reconnect", host: message.newHost, port: message.newPort }];
+      case "ChannelEndpointChanged":
+        // It resets the state of extensions that are the channel's business (spec 3.6.4), of which there is none.
+        return [];
       default:
         return this.#worked(message);
     }
@@ -174,17 +177,15 @@ export class MiningClient {
     if (this.#channels.has(groupChannelId)) {
       return [fault("bad-group", `${groupChannelId} is a channel, so it cannot be a group`)];
     }
-    return channelIds.flatMap((channelId) => {
-      const channel = this.#channels.get(channelId);
-      channel?.setGroup(groupChannelId);
-      return channel === undefined ? this.#unknown("SetGroupChannel", channelId) : [];
-    });
+    for (const channelId of channelIds) this.#channels.get(channelId)?.setGroup(groupChannelId);
+    // One fault, however long the list: a hostile one names 65,535 channels.
+    const unknown = channelIds.find((channelId) => !this.#channels.has(channelId) && !this.#closed.has(channelId));
+    return unknown === undefined ? [] : this.#unknown("SetGroupChannel", unknown);
   }
 
-  /** An answer for a channel that is gone is late, not wrong. */
   #answered(message: SubmitSharesSuccess | SubmitSharesError | UpdateChannelError): readonly ClientEvent[] {
     const channel = this.#channels.get(message.channelId);
-    if (channel === undefined) return [];
+    if (channel === undefined) return this.#unknown(message.name, message.channelId);
     switch (message.name) {
       case "SubmitSharesSuccess": {
         channel.acknowledge(message.lastSequenceNumber);
@@ -288,7 +289,7 @@ export class MiningClient {
     }
   }
 
-  /** What the server sent before it knew of a close is no fault. */
+  /** What the server sent before it knew of a close is late, not wrong. */
   #unknown(name: string, channelId: number): readonly ClientEvent[] {
     return this.#closed.has(channelId) ? [] : [fault("unknown-channel", `${name} for channel ${channelId}`)];
   }
