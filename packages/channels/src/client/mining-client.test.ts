@@ -514,9 +514,6 @@ describe("a channel that never was", () => {
     ["a prefix", say.prefix(9, 5)],
     ["a close", say.close(9)],
     ["a regrouping", say.regroup(OTHER_GROUP, [9])],
-    ["an acknowledgement", say.ack(9, 5)],
-    ["a rejection", say.reject(9, 5)],
-    ["a refused update", { name: "UpdateChannelError", channelId: 9, errorCode: "no" } as const],
   ])("may be sent %s, which changes nothing and is reported", (_what, message) => {
     const client = new MiningClient();
     const channel = open(client, 1);
@@ -524,6 +521,14 @@ describe("a channel that never was", () => {
     expect(brief(hear(client, message))).toEqual(["unknown-channel"]);
     expect(channel).toMatchObject({ groupChannelId: GROUP, target: 1n, open: true });
     expect(mined(client)).toEqual({ 1: 5 });
+  });
+
+  test.each<MiningMessage>([
+    say.ack(9, 5),
+    say.reject(9, 5),
+    { name: "UpdateChannelError", channelId: 9, errorCode: "no" },
+  ])("may be sent an answer, which is not even reported: $name", (message) => {
+    expect(hear(new MiningClient(), message)).toEqual([]);
   });
 });
 

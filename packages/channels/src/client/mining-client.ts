@@ -183,9 +183,10 @@ export class MiningClient {
     return unknown === undefined ? [] : this.#unknown("SetGroupChannel", unknown);
   }
 
+  /** An answer for a channel that is not there comes late, and changes nothing. */
   #answered(message: SubmitSharesSuccess | SubmitSharesError | UpdateChannelError): readonly ClientEvent[] {
     const channel = this.#channels.get(message.channelId);
-    if (channel === undefined) return this.#unknown(message.name, message.channelId);
+    if (channel === undefined) return [];
     switch (message.name) {
       case "SubmitSharesSuccess": {
         channel.acknowledge(message.lastSequenceNumber);
