@@ -8,7 +8,7 @@ export interface ShareRow {
   readonly userIdentity: string;
   /** The worker below that identity, empty when there is none. */
   readonly worker: string;
-  /** Expected hashes of the target the share's job was sent with. */
+  /** Expected hashes of the target the share's job was sent with, at most 2^256. */
   readonly work: bigint;
   /** Difficulty of the share's own hash, for the best one. */
   readonly shareDifficulty: number;
@@ -82,11 +82,11 @@ export interface WorkMinute {
 
 /** How the store is doing. */
 export interface StoreStats {
-  /** Shares waiting for their commit. */
+  /** Shares waiting for their commit, those of the present one included. */
   readonly queued: number;
   readonly commits: number;
   readonly lastCommitMs: number;
-  /** Shares that could not be recorded. */
+  /** Shares that were refused or could not be recorded. */
   readonly failed: number;
   /** False from a write error until a commit works again; never true again after a failed fsync. */
   readonly durable: boolean;
@@ -99,15 +99,16 @@ export interface ShareStore extends AsyncDisposable {
    *
    * @returns `duplicate` when the same header hash is already recorded, whoever sent it.
    * @throws ShareStoreError when it could not be made durable: the share must then not be acknowledged.
+   * @throws RangeError when a field cannot be stored as it is documented.
    */
   append(share: ShareRow): Promise<"recorded" | "duplicate">;
   /** Resolves when the queue has room. A reader awaits it before it takes the next share, so that nothing piles up. */
   room(): Promise<void>;
-  /** Counts a refused share with the next commit. */
+  /** Counts a refused share with one of the next commits. A count that a crash takes away is not missed. */
   countReject(reject: RejectRow): void;
   /** Resolves after the commit that holds the block. @throws ShareStoreError */
   recordBlock(block: BlockRow): Promise<void>;
-  /** Notes what became of a block. @throws ShareStoreError */
+  /** Notes what became of a block that was recorded before; of another one, nothing is noted. @throws ShareStoreError */
   setBlockResult(block: { readonly hash: Uint8Array; readonly result: string; readonly at: number }): Promise<void>;
   workers(): Promise<readonly WorkerSummary[]>;
   /** Newest first. */
@@ -120,8 +121,10 @@ export interface ShareStore extends AsyncDisposable {
 
 /** Stable codes of {@link ShareStoreError}. */
 export type ShareStoreErrorCode =
-  /** A write or fsync failed; what was being recorded may be lost. */
+  /** A write or fsync failed, or the store's thread ended; nothing more is recorded until the store is opened again. */
   | "not-durable"
+  /** Too much waits for its commit already; await {@link ShareStore.room} first. */
+  | "queue-full"
   /** No space left; recording goes on once there is. */
   | "disk-full"
   /** The store has been closed. */
@@ -130,7 +133,7 @@ export type ShareStoreErrorCode =
   | "newer-schema"
   /** Another process has the file open. */
   | "locked"
-  /** The file is no store, or damaged. */
+  /** The file is no store, or damaged, or cannot be opened. */
   | "unreadable";
 
 /** A store that cannot do what it was asked. */

@@ -1,16 +1,13 @@
-import { type Insertable, Kysely, type RawBuilder, SqliteDialect, sql, type Transaction } from "kysely";
-import Database from "libsql";
-import { fromLimbs, type Limbs, limbColumns, toLimbs } from "./exact-sum.ts";
-import {
-  type BlockRow,
-  type RejectRow,
-  type ShareRow,
-  ShareStoreError,
-  type Totals,
-  type WorkerSummary,
-  type WorkMinute,
-} from "./share-store.ts";
-import { createTables, SCHEMA_VERSION, type Tables } from "./sqlite-schema.ts";
+import { type Kysely, sql } from "kysely";
+import type { BlockRow, RejectRow, ShareRow, Totals, WorkerSummary, WorkMinute } from "./share-store.ts";
+import { inTransaction, openSqliteFile } from "./sqlite-file.ts";
+import type { Tables } from "./sqlite-schema.ts";
+
+/** Which file, and how long it keeps single shares. */
+export interface FileOptions {
+  readonly path: string;
+  readonly keepSharesMs: number;
+}
 
 /** What one commit holds. */
 export interface Batch {
@@ -23,47 +20,29 @@ export interface Batch {
 /** A store file, opened by the one thread that writes to it. */
 export class SqliteDatabase {
   readonly #db: Kysely<Tables>;
+  readonly #keepSharesMs: number;
   readonly #workerIds = new Map<string, number>();
 
-  private constructor(db: Kysely<Tables>) {
+  private constructor(db: Kysely<Tables>, keepSharesMs: number) {
     this.#db = db;
+    this.#keepSharesMs = keepSharesMs;
   }
 
   /**
-   * Opens or creates the file with `synchronous=FULL`, under a lock that keeps every other writer out.
+   * Opens or creates the file.
    *
-   * @throws ShareStoreError `locked`, `newer-schema`, `unreadable`.
+   * @throws ShareStoreError `locked`, `newer-schema`, `unreadable`, `disk-full`.
    */
-  static async open(path: string): Promise<SqliteDatabase> {
-    const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: openFile(path) }) });
-    try {
-      for (const pragma of [
-        "locking_mode = EXCLUSIVE",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-      ]) {
-        await sql.raw(`PRAGMA ${pragma}`).execute(db);
-      }
-      const { rows } = await sql<{ user_version: number }>`PRAGMA user_version`.execute(db);
-      const found = rows[0]?.user_version ?? 0;
-      if (found > SCHEMA_VERSION) {
-        const message = `${path} was written by a newer version (schema ${found}, this one knows ${SCHEMA_VERSION}); run that version`;
-        throw new ShareStoreError("newer-schema", message);
-      }
-      if (found === 0) await db.transaction().execute(createTables);
-      return new SqliteDatabase(db);
-    } catch (error) {
-      await db.destroy();
-      throw openError(path, error);
-    }
+  static async open({ path, keepSharesMs }: FileOptions): Promise<SqliteDatabase> {
+    return new SqliteDatabase(await openSqliteFile(path), keepSharesMs);
   }
 
   /** Commits a batch. @returns for each share, in order, whether it was new. */
   async commit(batch: Batch): Promise<readonly boolean[]> {
     try {
-      return await this.#db.transaction().execute(async (trx) => {
+      return await inTransaction(this.#db, async (trx) => {
         const recorded = await this.#insertShares(trx, batch.shares);
+        await this.#forgetShares(trx, batch.shares);
         await addRejects(trx, batch.rejects);
         for (const block of batch.blocks) await insertBlock(trx, block);
         for (const { hash, result, at } of batch.results) {
@@ -91,7 +70,7 @@ export class SqliteDatabase {
       userIdentity: row.user_identity,
       worker: row.name,
       shares: row.shares,
-      work: fromLimbs(row),
+      work: BigInt(row.work),
       bestDifficulty: row.best_difficulty,
       rejects: rejects.get(workerKey(row.user_identity, row.name)) ?? {},
       firstSeen: row.first_seen,
@@ -118,11 +97,7 @@ export class SqliteDatabase {
 
   /** Sums over everything. */
   async totals(): Promise<Totals> {
-    const { rows } = await sql<Limbs & { shares: number; workers: number }>`
-      SELECT coalesce(sum(shares), 0) AS shares, count(*) AS workers, ${sql.join(limbSums())} FROM worker`.execute(
-      this.#db,
-    );
-    const work = rows[0] ?? { ...toLimbs(0n), shares: 0, workers: 0 };
+    const workers = await this.#db.selectFrom("worker").select(["shares", "work"]).execute();
     const { rejects } = await this.#db
       .selectFrom("reject")
       .select(sql<number>`coalesce(sum(count), 0)`.as("rejects"))
@@ -131,7 +106,9 @@ export class SqliteDatabase {
       .selectFrom("block")
       .select(sql<number>`count(*)`.as("blocks"))
       .executeTakeFirstOrThrow();
-    return { shares: work.shares, work: fromLimbs(work), rejects, blocks, workers: work.workers };
+    const shares = workers.reduce((sum, worker) => sum + worker.shares, 0);
+    const work = workers.reduce((sum, worker) => sum + BigInt(worker.work), 0n);
+    return { shares, work, rejects, blocks, workers: workers.length };
   }
 
   /** Work a worker and minute in `[from, to)`. */
@@ -150,20 +127,15 @@ export class SqliteDatabase {
       worker: row.name,
       minute: row.minute,
       shares: row.shares,
-      work: fromLimbs(row),
+      work: BigInt(row.work),
     }));
-  }
-
-  /** Forgets single shares older than this; sums by worker and minute stay. */
-  async forgetSharesBefore(at: number): Promise<void> {
-    await this.#db.deleteFrom("share").where("at", "<", at).execute();
   }
 
   async close(): Promise<void> {
     await this.#db.destroy();
   }
 
-  async #insertShares(trx: Transaction<Tables>, shares: readonly ShareRow[]): Promise<readonly boolean[]> {
+  async #insertShares(trx: Kysely<Tables>, shares: readonly ShareRow[]): Promise<readonly boolean[]> {
     if (shares.length === 0) return [];
     const ids = await this.#idsOf(trx, shares);
     const rows = shares.map((share, index) => ({
@@ -189,7 +161,23 @@ export class SqliteDatabase {
     return recorded;
   }
 
-  async #idsOf(trx: Transaction<Tables>, shares: readonly ShareRow[]): Promise<readonly number[]> {
+  /**
+   * Forgets single shares that are too old by the newest one's time; sums stay. A few more than came in, so that the
+   * table cannot grow for good and no commit has to wait for a long deletion.
+   */
+  async #forgetShares(trx: Kysely<Tables>, shares: readonly ShareRow[]): Promise<void> {
+    if (shares.length === 0) return;
+    const before = shares.reduce((newest, { at }) => Math.max(newest, at), 0) - this.#keepSharesMs;
+    const old = trx
+      .selectFrom("share")
+      .select("hash")
+      .where("at", "<", before)
+      .orderBy("at")
+      .limit(2 * shares.length);
+    await trx.deleteFrom("share").where("hash", "in", old).execute();
+  }
+
+  async #idsOf(trx: Kysely<Tables>, shares: readonly ShareRow[]): Promise<readonly number[]> {
     if (this.#workerIds.size > MAX_CACHED_WORKERS) this.#workerIds.clear();
     const ids: number[] = [];
     for (const { userIdentity, worker, at } of shares) {
@@ -209,48 +197,32 @@ function minuteOf(at: number): number {
   return Math.floor(at / MINUTE_MS) * MINUTE_MS;
 }
 
-function openFile(path: string): Database.Database {
-  try {
-    return new Database(path, { timeout: 0 });
-  } catch (error) {
-    throw openError(path, error);
-  }
-}
-
-function openError(path: string, error: unknown): ShareStoreError {
-  if (error instanceof ShareStoreError) return error;
-  const { code } = error as { code?: unknown };
-  if (code === "SQLITE_BUSY" || code === "SQLITE_LOCKED") {
-    return new ShareStoreError("locked", `${path} is open in another process; a share store has one writer`, {
-      cause: error,
-    });
-  }
-  const message = `${path} cannot be opened as a share store; check the path, its rights and whether the file is whole`;
-  return new ShareStoreError("unreadable", message, { cause: error });
-}
-
 async function findOrAddWorker(
-  trx: Transaction<Tables>,
+  trx: Kysely<Tables>,
   { userIdentity, worker, at }: { userIdentity: string; worker: string; at: number },
 ): Promise<number> {
   const row = {
     user_identity: userIdentity,
     name: worker,
     shares: 0,
+    work: "0",
     best_difficulty: 0,
     first_seen: at,
     last_seen: at,
   };
   const { id } = await trx
     .insertInto("worker")
-    .values({ ...row, ...toLimbs(0n) } as Insertable<Tables["worker"]>)
-    .onConflict((conflict) => conflict.columns(["user_identity", "name"]).doUpdateSet({ last_seen: at }))
+    .values(row)
+    // Changes nothing; a row that a conflict leaves alone is not returned.
+    .onConflict((conflict) => conflict.columns(["user_identity", "name"]).doUpdateSet({ name: worker }))
     .returning("id")
     .executeTakeFirstOrThrow();
   return id;
 }
 
 interface Sum {
+  readonly id: number;
+  readonly minute: number;
   shares: number;
   work: bigint;
   best: number;
@@ -258,32 +230,25 @@ interface Sum {
 }
 
 /** Adds the credited shares to the sums: one row a worker, one a worker and minute. */
-async function addWork(trx: Transaction<Tables>, credited: readonly { share: ShareRow; id: number }[]): Promise<void> {
+async function addWork(trx: Kysely<Tables>, credited: readonly { share: ShareRow; id: number }[]): Promise<void> {
+  if (credited.length === 0) return;
   const byWorker = new Map<number, Sum>();
-  const byMinute = new Map<string, Sum & { id: number; minute: number }>();
+  const byMinute = new Map<string, Sum>();
   for (const { share, id } of credited) {
     const minute = minuteOf(share.at);
-    addTo(byWorker, id, share);
-    const key = `${id}/${minute}`;
-    if (!byMinute.has(key)) byMinute.set(key, { ...emptySum(), id, minute });
-    addTo(byMinute, key, share);
+    addTo(byWorker, id, { share, id, minute: 0 });
+    addTo(byMinute, `${id}/${minute}`, { share, id, minute });
   }
-  for (const [id, sum] of byWorker) await addToWorker(trx, id, sum);
-  for (const { id, minute, shares, work } of byMinute.values()) {
-    await trx
-      .insertInto("work_minute")
-      .values({ worker_id: id, minute, shares, ...toLimbs(work) })
-      .onConflict((conflict) => conflict.doUpdateSet({ shares: sql`shares + ${shares}`, ...added(work) }))
-      .execute();
-  }
+  await addToWorkers(trx, byWorker);
+  await addToMinutes(trx, [...byMinute.values()]);
 }
 
-function emptySum(): Sum {
-  return { shares: 0, work: 0n, best: 0, last: 0 };
-}
-
-function addTo<Key, S extends Sum>(sums: Map<Key, S>, key: Key, share: ShareRow): void {
-  const sum = sums.get(key) ?? (emptySum() as S);
+function addTo<Key>(
+  sums: Map<Key, Sum>,
+  key: Key,
+  { share, id, minute }: { share: ShareRow; id: number; minute: number },
+): void {
+  const sum = sums.get(key) ?? { id, minute, shares: 0, work: 0n, best: 0, last: 0 };
   sum.shares += 1;
   sum.work += share.work;
   sum.best = Math.max(sum.best, share.shareDifficulty);
@@ -291,30 +256,46 @@ function addTo<Key, S extends Sum>(sums: Map<Key, S>, key: Key, share: ShareRow)
   sums.set(key, sum);
 }
 
-async function addToWorker(trx: Transaction<Tables>, id: number, sum: Sum): Promise<void> {
-  await trx
-    .updateTable("worker")
-    .set({
-      shares: sql`shares + ${sum.shares}`,
-      best_difficulty: sql`max(best_difficulty, ${sum.best})`,
-      last_seen: sql`max(last_seen, ${sum.last})`,
-      ...added(sum.work),
-    })
-    .where("id", "=", id)
+async function addToWorkers(trx: Kysely<Tables>, sums: ReadonlyMap<number, Sum>): Promise<void> {
+  const rows = await trx
+    .selectFrom("worker")
+    .select(["id", "work"])
+    .where("id", "in", [...sums.keys()])
     .execute();
+  const before = new Map(rows.map(({ id, work }) => [id, BigInt(work)]));
+  for (const { id, shares, work, best, last } of sums.values()) {
+    await trx
+      .updateTable("worker")
+      .set({
+        shares: sql`shares + ${shares}`,
+        work: ((before.get(id) ?? 0n) + work).toString(),
+        best_difficulty: sql`max(best_difficulty, ${best})`,
+        last_seen: sql`max(last_seen, ${last})`,
+      })
+      .where("id", "=", id)
+      .execute();
+  }
 }
 
-function added(work: bigint): Record<(typeof limbColumns)[number], RawBuilder<number>> {
-  const limbs = toLimbs(work);
-  const sums = limbColumns.map((column) => [column, sql<number>`${sql.ref(column)} + ${limbs[column]}`] as const);
-  return Object.fromEntries(sums) as Record<keyof Limbs, RawBuilder<number>>;
+async function addToMinutes(trx: Kysely<Tables>, sums: readonly Sum[]): Promise<void> {
+  const rows = await trx
+    .selectFrom("work_minute")
+    .select(["worker_id", "minute", "work"])
+    .where("minute", "in", [...new Set(sums.map(({ minute }) => minute))])
+    .where("worker_id", "in", [...new Set(sums.map(({ id }) => id))])
+    .execute();
+  const before = new Map(rows.map((row) => [`${row.worker_id}/${row.minute}`, BigInt(row.work)]));
+  for (const { id, minute, shares, work } of sums) {
+    const total = ((before.get(`${id}/${minute}`) ?? 0n) + work).toString();
+    await trx
+      .insertInto("work_minute")
+      .values({ worker_id: id, minute, shares, work: total })
+      .onConflict((conflict) => conflict.doUpdateSet({ shares: sql`shares + ${shares}`, work: total }))
+      .execute();
+  }
 }
 
-function limbSums(): RawBuilder<unknown>[] {
-  return limbColumns.map((column) => sql`coalesce(sum(${sql.ref(column)}), 0) AS ${sql.ref(column)}`);
-}
-
-async function addRejects(trx: Transaction<Tables>, rejects: Batch["rejects"]): Promise<void> {
+async function addRejects(trx: Kysely<Tables>, rejects: Batch["rejects"]): Promise<void> {
   for (const { userIdentity, worker, errorCode, count } of rejects) {
     await trx
       .insertInto("reject")
@@ -324,7 +305,7 @@ async function addRejects(trx: Transaction<Tables>, rejects: Batch["rejects"]): 
   }
 }
 
-async function insertBlock(trx: Transaction<Tables>, block: BlockRow): Promise<void> {
+async function insertBlock(trx: Kysely<Tables>, block: BlockRow): Promise<void> {
   await trx
     .insertInto("block")
     .values({

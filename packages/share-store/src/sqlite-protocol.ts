@@ -8,7 +8,6 @@ export type Call =
   | { readonly type: "blocks"; readonly limit: number }
   | { readonly type: "totals" }
   | { readonly type: "work-between"; readonly from: number; readonly to: number }
-  | { readonly type: "forget"; readonly before: number }
   | { readonly type: "close" };
 
 /** A numbered call. */

@@ -1,22 +1,25 @@
 import { type ColumnType, type Kysely, sql } from "kysely";
-import { type Limbs, limbColumns } from "./exact-sum.ts";
 
 /** libsql takes any view of bytes and hands back an `ArrayBuffer`. */
 type Blob = ColumnType<ArrayBuffer, Uint8Array, Uint8Array>;
 
-/** The tables of a SQLite share store. Times are unix milliseconds, hashes 32 bytes in internal order. */
+/**
+ * The tables of a SQLite share store. Times are unix milliseconds, hashes 32 bytes in internal order. Work is a decimal
+ * text: a sum of it fits neither SQLite's 64-bit integers nor the doubles that they are read as.
+ */
 export interface Tables {
   worker: {
-    id: number;
+    id: ColumnType<number, undefined, never>;
     user_identity: string;
     name: string;
     shares: number;
+    work: string;
     best_difficulty: number;
     first_seen: number;
     last_seen: number;
-  } & Limbs;
+  };
   share: { hash: Blob; prev_hash: Blob; worker_id: number; work: string; difficulty: number; at: number };
-  work_minute: { worker_id: number; minute: number; shares: number } & Limbs;
+  work_minute: { worker_id: number; minute: number; shares: number; work: string };
   reject: { user_identity: string; worker: string; error_code: string; count: number };
   block: {
     hash: Blob;
@@ -32,23 +35,28 @@ export interface Tables {
   };
 }
 
+/** Marks a SQLite file as a share store, in SQLite's `application_id`: "ADIT". */
+export const APPLICATION_ID = 0x41444954;
+
 /** The schema version this code writes, kept in SQLite's `user_version`. */
 export const SCHEMA_VERSION = 1;
 
 /** Creates the tables in an empty file. */
 export async function createTables(db: Kysely<Tables>): Promise<void> {
-  const limbs = limbColumns.map((column) => `${column} INTEGER NOT NULL`).join(", ");
   const statements = [
     `CREATE TABLE worker (id INTEGER PRIMARY KEY, user_identity TEXT NOT NULL, name TEXT NOT NULL, shares INTEGER NOT NULL,
-       best_difficulty REAL NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, ${limbs}, UNIQUE (user_identity, name)) STRICT`,
+       work TEXT NOT NULL, best_difficulty REAL NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
+       UNIQUE (user_identity, name)) STRICT`,
     `CREATE TABLE share (hash BLOB PRIMARY KEY, prev_hash BLOB NOT NULL, worker_id INTEGER NOT NULL REFERENCES worker (id),
        work TEXT NOT NULL, difficulty REAL NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    "CREATE INDEX share_at ON share (at)",
     `CREATE TABLE work_minute (worker_id INTEGER NOT NULL REFERENCES worker (id), minute INTEGER NOT NULL, shares INTEGER NOT NULL,
-       ${limbs}, PRIMARY KEY (minute, worker_id)) STRICT, WITHOUT ROWID`,
+       work TEXT NOT NULL, PRIMARY KEY (minute, worker_id)) STRICT, WITHOUT ROWID`,
     `CREATE TABLE reject (user_identity TEXT NOT NULL, worker TEXT NOT NULL, error_code TEXT NOT NULL, count INTEGER NOT NULL,
        PRIMARY KEY (user_identity, worker, error_code)) STRICT, WITHOUT ROWID`,
     `CREATE TABLE block (hash BLOB PRIMARY KEY, height INTEGER, header BLOB NOT NULL, coinbase BLOB NOT NULL, prev_hash BLOB NOT NULL,
        user_identity TEXT NOT NULL, worker TEXT NOT NULL, found_at INTEGER NOT NULL, result TEXT NOT NULL, result_at INTEGER) STRICT`,
+    `PRAGMA application_id = ${APPLICATION_ID}`,
     `PRAGMA user_version = ${SCHEMA_VERSION}`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(db);

@@ -1,29 +1,12 @@
-import { randomBytes } from "node:crypto";
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
-import Database from "libsql";
 import { describe, expect, test } from "vitest";
-import { fromLimbs, toLimbs } from "./exact-sum.ts";
-import type { ShareRow } from "./share-store.ts";
 import { openSqliteStore, type SqliteStoreOptions } from "./sqlite-store.ts";
+import { sampleBlock, sampleShare as share } from "./testing/sample-rows.ts";
 
 async function newPath(): Promise<string> {
   return join(await mkdtemp(join(tmpdir(), "adit-store-")), "shares.db");
-}
-
-function share(change: Partial<ShareRow> = {}): ShareRow {
-  return {
-    hash: new Uint8Array(randomBytes(32)),
-    prevHash: new Uint8Array(32).fill(7),
-    userIdentity: "user",
-    worker: "w1",
-    work: 2n ** 200n + 1n,
-    shareDifficulty: 3.5,
-    at: 1_700_000_000_000,
-    ...change,
-  };
 }
 
 async function withStore<T>(
@@ -41,10 +24,10 @@ describe("a share store", () => {
     await withStore({ path }, async (store) => {
       const minute = 1_700_000_040_000;
       const rows = [
-        share({ at: minute }),
-        share({ at: minute + 59_999 }),
-        share({ at: minute + 60_000 }),
-        share({ worker: "w2" }),
+        share({ work: 2n ** 200n + 1n, at: minute }),
+        share({ work: 2n ** 200n + 1n, at: minute + 59_999 }),
+        share({ work: 2n ** 200n + 1n, at: minute + 60_000 }),
+        share({ work: 2n ** 200n + 1n, worker: "w2" }),
       ];
       expect(await Promise.all(rows.map((row) => store.append(row)))).toEqual(rows.map(() => "recorded"));
     });
@@ -74,18 +57,7 @@ describe("a share store", () => {
 
   test("keeps a block from before it is settled until after", async () => {
     await withStore({}, async (store) => {
-      const block = {
-        hash: new Uint8Array(randomBytes(32)),
-        height: 101,
-        header: new Uint8Array(80),
-        coinbase: new Uint8Array(150),
-        prevHash: new Uint8Array(32),
-        userIdentity: "user",
-        worker: "",
-        foundAt: 5,
-        result: "pending",
-        resultAt: null,
-      };
+      const block = sampleBlock();
       await store.recordBlock(block);
       await store.setBlockResult({ hash: block.hash, result: "accepted", at: 9 });
       const [found] = await store.blocks(10);
@@ -146,42 +118,59 @@ describe("a share store", () => {
     await expect(store.append(share())).rejects.toMatchObject({ code: "closed" });
   });
 
-  test("keeps a second writer out", async () => {
-    await withStore({}, async (_store, path) => {
-      await expect(openSqliteStore({ path })).rejects.toMatchObject({ code: "locked" });
+  test("bounds its blocks and results as it does its shares, and keeps their order", async () => {
+    await withStore({ maxQueue: 2, groupCommitRows: 1 }, async (store) => {
+      const blocks = Array.from({ length: 5 }, (_, foundAt) => sampleBlock({ foundAt }));
+      const recorded = Promise.allSettled(blocks.map((block) => store.recordBlock(block)));
+      const settled = Promise.allSettled(
+        blocks.map(({ hash }) => store.setBlockResult({ hash, result: "accepted", at: 9 })),
+      );
+      const outcomes = [...(await recorded), ...(await settled)];
+      const codes = outcomes.map((outcome) => (outcome.status === "rejected" ? outcome.reason.code : "kept"));
+      const expected = ["kept", "kept", "kept", "kept", "queue-full"];
+      expect(codes).toEqual([...expected, ...expected]);
+      expect((await store.blocks(9)).map(({ foundAt, result }) => [foundAt, result])).toEqual(
+        [3, 2, 1, 0].map((foundAt) => [foundAt, "accepted"]),
+      );
     });
   });
 
-  test("refuses a newer file and one that is no store", async () => {
-    const newer = await newPath();
-    const db = new Database(newer);
-    db.exec("PRAGMA user_version = 99");
-    db.close();
-    await expect(openSqliteStore({ path: newer })).rejects.toMatchObject({ code: "newer-schema" });
-    const other = await newPath();
-    await writeFile(other, randomBytes(8192));
-    await expect(openSqliteStore({ path: other })).rejects.toMatchObject({ code: "unreadable" });
+  test("refuses a row that it could not keep, and only that one", async () => {
+    await withStore({}, async (store) => {
+      const wrong = [
+        { hash: new Uint8Array(31) },
+        { work: -1n },
+        { work: 2n ** 256n + 1n },
+        { shareDifficulty: Number.POSITIVE_INFINITY },
+        { at: 1.5 },
+      ];
+      const refused = Promise.allSettled(wrong.map((change) => store.append(share(change))));
+      const good = store.append(share({ work: 2n ** 256n }));
+      const reasons = (await refused).map((outcome) => outcome.status === "rejected" && outcome.reason.name);
+      expect(reasons).toEqual(wrong.map(() => "RangeError"));
+      await expect(store.recordBlock(sampleBlock({ foundAt: Number.NaN }))).rejects.toThrow(RangeError);
+      expect(await good).toBe("recorded");
+      expect(await store.totals()).toMatchObject({ shares: 1, work: 2n ** 256n, blocks: 0 });
+    });
+  });
+
+  test("keeps nothing of the caller's bytes", async () => {
+    await withStore({}, async (store) => {
+      const bytes = Buffer.from(share().hash);
+      const appended = store.append(share({ hash: bytes }));
+      const kept = new Uint8Array(bytes);
+      bytes.fill(0);
+      await appended;
+      expect(await store.append(share({ hash: kept }))).toBe("duplicate");
+    });
   });
 
   test("takes any user identity as data", async () => {
     await withStore({}, async (store) => {
-      const names = ["", "'; DROP TABLE share; --", "../../etc", "ü\u0000\n", "x".repeat(255)];
+      const names = ["", "'; DROP TABLE share; --", "../../etc", "ü\u0000\n", "\ud800", "x".repeat(255)];
       for (const userIdentity of names) await store.append(share({ userIdentity }));
-      const kept = names.map((name) => name.replace("\u0000", "\uFFFD"));
+      const kept = names.map((name) => name.replace(/[\0\ud800]/, "\uFFFD"));
       expect((await store.workers()).map(({ userIdentity }) => userIdentity)).toEqual(kept);
     });
   });
-});
-
-test("sums of work are exact through their columns", () => {
-  fc.assert(
-    fc.property(fc.array(fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }), { maxLength: 50 }), (works) => {
-      const columns = toLimbs(0n);
-      for (const work of works) {
-        const limbs = toLimbs(work);
-        for (const column of Object.keys(columns) as (keyof typeof columns)[]) columns[column] += limbs[column];
-      }
-      expect(fromLimbs(columns)).toBe(works.reduce((sum, work) => sum + work, 0n));
-    }),
-  );
 });

@@ -1,19 +1,19 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { SqliteDatabase } from "./sqlite-database.ts";
+import { type FileOptions, SqliteDatabase } from "./sqlite-database.ts";
 import type { Reply, Request } from "./sqlite-protocol.ts";
 
 /**
  * The thread that owns the SQLite file: an fsync takes milliseconds, and none of them may stop a miner's connection.
  * Requests are served one at a time, in order.
  */
-async function serve(path: string): Promise<void> {
+async function serve(file: FileOptions): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error("runs as a worker thread only");
   let database: SqliteDatabase | undefined;
   let last: Promise<void> = Promise.resolve();
   const answer = async (request: Request): Promise<void> => {
     try {
-      database ??= await SqliteDatabase.open(path);
+      database ??= await SqliteDatabase.open(file);
       port.postMessage({ id: request.id, ok: true, value: await perform(database, request) } satisfies Reply);
     } catch (error) {
       port.postMessage({ id: request.id, ok: false, error: plainError(error) } satisfies Reply);
@@ -39,8 +39,6 @@ async function perform(database: SqliteDatabase, request: Request): Promise<unkn
       return await database.totals();
     case "work-between":
       return await database.workBetween(request.from, request.to);
-    case "forget":
-      return await database.forgetSharesBefore(request.before);
     case "close":
       return await database.close();
     default:
@@ -54,5 +52,4 @@ function plainError(error: unknown): { code: string; message: string } {
   return { code: typeof code === "string" ? code : "unknown", message: error.message };
 }
 
-const { path } = workerData as { path: string };
-await serve(path);
+await serve(workerData as FileOptions);
