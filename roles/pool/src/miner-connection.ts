@@ -41,6 +41,11 @@ export class MinerConnection {
     return outcome;
   }
 
+  /** Drops what waits for a channel that the miner has closed. */
+  forget(channelId: number): void {
+    this.#queue.forget(channelId);
+  }
+
   /** Ends the connection once all that waits, and then `farewell`, is written. */
   end(farewell?: Uint8Array): void {
     this.#ending ??= { farewell };

@@ -117,6 +117,7 @@ export class Miners {
       return;
     }
     this.handle({ type: "message", connection: miner.id, message, worker: readWorkerIdentity(tlvs) });
+    if (message.name === "CloseChannel") miner.forget(message.channelId);
   }
 
   #perform(effects: readonly ServerEffect[]): void {
