@@ -37,7 +37,7 @@ export interface Trial {
 }
 
 /** The miner's hashrate at the start of each trial, in H/s. */
-export const MINER_HASHRATE = 1e15;
+const MINER_HASHRATE = 1e15;
 
 /** Makes the adjuster of a trial, for a first estimate in H/s. */
 export type MakeAdjuster = (sharesPerMinute: number, hashrate: number) => Adjuster;
