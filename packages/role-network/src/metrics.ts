@@ -1,12 +1,16 @@
 import type { ConnectionInfo, ListenEvent } from "@adit/network-helpers";
 import type { MetricsRegister } from "@adit/role-kit";
+import { MessageMeter } from "./message-meter.ts";
 
 /** What {@link networkMetrics} counts of. */
 type Live = readonly { readonly info: ConnectionInfo; readonly direction: "upstream" | "downstream" }[];
 
 /** The network's counters. */
 export interface NetworkMetrics {
+  /** Counts what happened at a listener. */
   count(event: ListenEvent): void;
+  /** Counts messages. */
+  readonly messages: MessageMeter;
 }
 
 /** Registers the network's metrics; gauges are read from `live` at each scrape. */
@@ -25,7 +29,15 @@ export function networkMetrics(register: MetricsRegister, live: () => Live): Net
     name: "sv2_connections_relayed",
     help: "Live Iroh connections that go through a relay",
   });
+  const messages = new MessageMeter(
+    register.counter({
+      name: "sv2_messages_total",
+      help: "Stratum V2 messages received and sent, after the set-up of their connections",
+      labels: ["protocol", "message", "direction"],
+    }),
+  );
   register.onCollect(() => {
+    messages.collect();
     const now = live();
     connections.reset();
     for (const direction of ["upstream", "downstream"] as const) {
@@ -36,5 +48,5 @@ export function networkMetrics(register: MetricsRegister, live: () => Live): Net
     }
     relayed.set({}, now.filter(({ info }) => info.path === "relay").length);
   });
-  return { count: (event) => events.inc({ transport: event.transport, event: event.type }) };
+  return { messages, count: (event) => events.inc({ transport: event.transport, event: event.type }) };
 }

@@ -172,7 +172,9 @@ class RoleNetwork implements Network {
       signal,
       deadlineMs: SETUP_TIMEOUT_MS,
     });
-    const tracked: TrackedConnection<P> = new TrackedConnection(connection, () => this.#dialled.delete(tracked));
+    const tracked: TrackedConnection<P> = new TrackedConnection(connection, this.#metrics.messages, () =>
+      this.#dialled.delete(tracked),
+    );
     this.#dialled.add(tracked);
     return tracked;
   }
@@ -185,7 +187,7 @@ class RoleNetwork implements Network {
       listeners: this.#listenOn(settings, server.protocol).map((listener) => ({ ...listener, security })),
       server,
       limits: toListenLimits(limits),
-      handler,
+      handler: (connection) => handler(new TrackedConnection(connection, this.#metrics.messages, () => undefined)),
       onEvent: (event) => this.#onListenEvent(event),
       signal,
     });

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DEMO_AUTHORITY_PUBLIC_KEY } from "@adit/noise";
 import { irohSettings, metricsRegister, openLog, type RoleContext } from "@adit/role-kit";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { generateAuthority, loadAuthority } from "./authority.ts";
 import { keepConnected, type UpstreamState } from "./keep-connected.ts";
@@ -152,6 +152,12 @@ describe("a role's network", () => {
         ["iroh", "downstream"],
       ]);
       expect(client.status().connections).toHaveLength(2);
+      await overTcp.write({ name: "CloseChannel", channelId: 1, reasonCode: "" });
+      await vi.waitFor(async () => {
+        const { body } = await serving.metrics.expose();
+        expect(body).toContain('sv2_messages_total{protocol="mining",message="CloseChannel",direction="in"} 1');
+      });
+      expect((await dialling.metrics.expose()).body).toContain('message="CloseChannel",direction="out"} 1');
       expect((await serving.metrics.expose()).body).toContain(
         'sv2_connections{transport="iroh",direction="downstream"} 1',
       );
