@@ -17,7 +17,7 @@ export class MessageMeter {
 
   /** A message of a connection of `protocol` came or went. */
   message(protocol: Protocol, name: string, direction: Direction): void {
-    const key = keyOf(protocol, name);
+    const key = numbers[protocol].get(name);
     if (key !== undefined) this.#add(key, direction);
   }
 
@@ -51,9 +51,15 @@ function numberOf(extensionType: number, type: number): number {
   return extensionType * 256 + type;
 }
 
-/** Two messages share a name, never within one protocol. */
-function keyOf(protocol: Protocol, name: string): number | undefined {
-  const sets = [messageSets[protocol], messageSets.common, messageSets.extensions_negotiation];
-  const row = sets.map(({ rows }) => rows[name]).find((found) => found !== undefined);
-  return row === undefined ? undefined : numberOf(row.extensionType, row.type);
+/** Numbers by name for each protocol: two messages share a name, never within one protocol. Looked up for every message. */
+const numbers: Readonly<Record<Protocol, ReadonlyMap<string, number>>> = {
+  mining: numbersIn("mining"),
+  job_declaration: numbersIn("job_declaration"),
+  template_distribution: numbersIn("template_distribution"),
+};
+
+function numbersIn(protocol: Protocol): ReadonlyMap<string, number> {
+  const sets = [messageSets.extensions_negotiation, messageSets.common, messageSets[protocol]];
+  const rows = sets.flatMap((set) => Object.entries(set.rows));
+  return new Map(rows.map(([name, { extensionType, type }]) => [name, numberOf(extensionType, type)]));
 }

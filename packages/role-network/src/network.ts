@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { ShareHashing } from "@adit/bitcoin";
 import type { Protocol } from "@adit/codec";
 import { loadCrypto } from "@adit/fast-crypto";
@@ -15,6 +14,7 @@ import {
   type Sv2Listeners,
   type Sv2Server,
   serveSv2,
+  systemEntropy,
   type Transport,
 } from "@adit/network-helpers";
 import { alpns, IrohNodeManager } from "@adit/network-helpers/iroh";
@@ -259,7 +259,12 @@ class RoleNetwork implements Network {
 
   #serverSecurity(authoritySecretKey: Uint8Array | undefined, certValiditySec: number): ServerSecurity {
     if (authoritySecretKey === undefined) return "plain";
-    const identity = new ResponderIdentity({ crypto: this.crypto, entropy, authoritySecretKey, certValiditySec });
+    const identity = new ResponderIdentity({
+      crypto: this.crypto,
+      entropy: systemEntropy,
+      authoritySecretKey,
+      certValiditySec,
+    });
     return {
       noise: {
         crypto: this.crypto,
@@ -304,7 +309,3 @@ class RoleNetwork implements Network {
 
 const HANDSHAKES_PER_TURN = 4;
 const MAX_HANDSHAKE_QUEUE = 256;
-
-function entropy(length: number): Uint8Array {
-  return new Uint8Array(randomBytes(length));
-}

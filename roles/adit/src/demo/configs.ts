@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type HostPort, parseHostPort } from "@adit/network-helpers";
 import { parseTicket } from "@adit/network-helpers/iroh";
 
 /** How many hashes a block of the demo takes on average: some twelve seconds of one JavaScript thread. */
@@ -106,7 +107,7 @@ user_identity = "demo"
   }
 
   async miner(translator: { readonly downstream_address: string }): Promise<string> {
-    const { host, port } = splitHostPort(translator.downstream_address);
+    const { host, port } = parseHostPort(translator.downstream_address);
     return await this.#write(
       "mining-device",
       () => `${common}
@@ -139,13 +140,8 @@ threads = 1
 const common = `monitoring_address = "127.0.0.1:0"
 shutdown_timeout_secs = 5`;
 
-function tcpAddress(details: ServerDetails): { host: string; port: number } {
+function tcpAddress(details: ServerDetails): HostPort {
   const listener = details.listeners.find(({ transport }) => transport === "tcp");
   if (listener?.address == null) throw new Error("the template provider has no TCP listener; see its log");
-  return splitHostPort(listener.address);
-}
-
-function splitHostPort(address: string): { host: string; port: number } {
-  const colon = address.lastIndexOf(":");
-  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(address.slice(colon + 1)) };
+  return parseHostPort(listener.address);
 }

@@ -24,11 +24,6 @@ export interface RoleStatus {
   readonly chain?: { readonly height: number };
   readonly blocks?: { readonly accepted: number; readonly elsewhere: number };
   readonly last_block?: { readonly height: number; readonly hash: string; readonly coinbase: CoinbaseStatus } | null;
-  readonly upstream?: {
-    readonly transport: string | null;
-    readonly path: string | null;
-    readonly rtt_ms: number | null;
-  };
 }
 
 /** One role at one moment. */
