@@ -25,7 +25,9 @@ export interface Monitoring extends AsyncDisposable {
  * @param listen `host:port`; port 0 takes a free one.
  */
 export async function serveMonitoring(listen: string, sources: MonitoringSources): Promise<Monitoring> {
-  const server = fastify({ logger: false, requestTimeout: 10_000, connectionTimeout: 10_000, bodyLimit: 1024 });
+  // Idle connections count, too: kept for long, sixty-four of them would shut everybody else out.
+  const timeouts = { requestTimeout: 10_000, connectionTimeout: 10_000, keepAliveTimeout: 5_000 };
+  const server = fastify({ logger: false, bodyLimit: 1024, maxRequestsPerSocket: 1_000, ...timeouts });
   server.server.maxConnections = 64;
   server.server.headersTimeout = 5_000;
   addRoutes(server, sources);
