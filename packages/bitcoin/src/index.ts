@@ -7,6 +7,7 @@ export {
   buildCoinbase,
   type CoinbaseParts,
   type CoinbaseSpec,
+  MAX_SCRIPT_SIG,
   parseBip34,
   restoreWitness,
   type ScriptSigSpec,

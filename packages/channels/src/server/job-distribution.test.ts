@@ -352,6 +352,19 @@ describe("the coinbase", () => {
     expect(effects).toMatchObject([{ type: "log", event: "template-refused" }]);
   });
 
+  test.each([
+    ["a merkle path that no block has", { merklePath: Array(33).fill(u256(bytes32(1))) }],
+    ["a version that no block has had for years", { version: 3 }],
+    ["a negative version", { version: 0x80000000 }],
+    ["more money than there is", { coinbaseTxValueRemaining: 2_100_000_000_000_001n }],
+  ])("of a template with %s is refused, and the job before goes on", (_what, changes) => {
+    const harness = running();
+    harness.connect(1);
+    const view = harness.open(1);
+    expect(harness.newWork(2, changes)).toMatchObject([{ type: "log", level: "warn", event: "template-refused" }]);
+    expect(view.active).toBe(1);
+  });
+
   test("never has an extranonce that a single push opcode cannot hold", () => {
     for (const totalSize of [33, 75, 76, 255]) {
       const extranonce = { totalSize, serverId: 1, indexSize: 3, start: 0 };

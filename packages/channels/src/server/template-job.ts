@@ -8,12 +8,22 @@ export type TemplateJob =
   | { readonly kind: "job"; readonly job: Job }
   | { readonly kind: "refused"; readonly reason: string };
 
+/** Siblings in a merkle path: more than any block's, and no more than mining firmware has room for. */
+const MOST_SIBLINGS = 32;
+/** Blocks of lower versions have not been valid since BIP65. The header's version is a signed number. */
+const LEAST_VERSION = 4;
+const GREATEST_VERSION = 0x7fffffff;
+/** 21 million bitcoins, in satoshis. */
+const MAX_MONEY = 2_100_000_000_000_000n;
+
 /**
  * Assembles the coinbase of a template once for all channels. Refused when the role's outputs do not add up to
- * exactly what the template leaves to them (anything else loses money or the block), or when the real coinbase
- * prefix of the template makes the coinbase script longer than consensus allows.
+ * exactly what the template leaves to them (anything else loses money or the block), when the real coinbase
+ * prefix of the template makes the coinbase script longer than consensus allows, or when no block can be as it says.
  */
 export function jobFromTemplate(template: NewTemplate, id: number, options: MiningServerOptions): TemplateJob {
+  const fault = faultOf(template);
+  if (fault !== undefined) return { kind: "refused", reason: fault };
   const outputs = options.rewardOutputs(template);
   const sum = outputs.reduce((total, output) => total + output.value, 0n);
   if (sum !== template.coinbaseTxValueRemaining) {
@@ -46,4 +56,11 @@ export function jobFromTemplate(template: NewTemplate, id: number, options: Mini
     if (!(error instanceof BitcoinError)) throw error;
     return { kind: "refused", reason: error.message };
   }
+}
+
+/** What no block can have, whatever a template provider says. */
+function faultOf({ merklePath, version, coinbaseTxValueRemaining: value }: NewTemplate): string | undefined {
+  if (merklePath.length > MOST_SIBLINGS) return `its merkle path has ${merklePath.length} hashes`;
+  if (version < LEAST_VERSION || version > GREATEST_VERSION) return `no block may have version ${version}`;
+  return value > MAX_MONEY ? `it leaves ${value} sat, more than there are` : undefined;
 }
