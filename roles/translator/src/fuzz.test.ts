@@ -3,6 +3,7 @@ import { u256 } from "@adit/codec";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Bench } from "./testing/bench.ts";
+import { poolJob } from "./testing/pool-job.ts";
 
 const id = fc.integer({ min: 0, max: 6 });
 const word = fc.oneof(fc.constant("mining.submit"), fc.string({ maxLength: 20 }), fc.constant("00000000"));
@@ -50,6 +51,17 @@ const message: fc.Arbitrary<MiningMessage> = fc.oneof(
     coinbaseTxPrefix: bytes(40),
     coinbaseTxSuffix: bytes(40),
   }),
+  fc
+    .record({
+      size: fc.integer({ min: 1, max: 32 }),
+      channelId: id,
+      jobId: id,
+      minNtime: fc.option(u32),
+      version: u32,
+      versionRollingAllowed: fc.boolean(),
+      merklePath: fc.array(hash, { maxLength: 3 }),
+    })
+    .map(({ size, ...job }) => poolJob(size, job)),
   fc.record({
     name: fc.constant("SetNewPrevHash" as const),
     channelId: id,

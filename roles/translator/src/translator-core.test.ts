@@ -3,6 +3,7 @@ import { u256 } from "@adit/codec";
 import { describe, expect, test } from "vitest";
 import { Bench, connectedBench } from "./testing/bench.ts";
 import type { BenchMiner } from "./testing/bench-miner.ts";
+import { poolJob } from "./testing/pool-job.ts";
 
 const separate = { upstream: { aggregateChannels: false } };
 
@@ -463,17 +464,7 @@ describe("the upstream's messages", () => {
     const [channel] = [...bench.observer.channels.values()];
     bench.fromPool({ name: "SetGroupChannel", groupChannelId: 77, channelIds: [channel?.channelId ?? 0] });
     const { length } = miner.heard("mining.notify");
-    bench.fromPool({
-      name: "NewExtendedMiningJob",
-      channelId: 77,
-      jobId: 900,
-      minNtime: 1_700_000_100,
-      version: 0x20000000,
-      versionRollingAllowed: true,
-      merklePath: [],
-      coinbaseTxPrefix: Uint8Array.of(1),
-      coinbaseTxSuffix: Uint8Array.of(2),
-    });
+    bench.fromPool(poolJob(20, { channelId: 77 }));
     expect(miner.heard("mining.notify")).toHaveLength(length + 1);
   });
 });

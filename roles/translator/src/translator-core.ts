@@ -39,6 +39,11 @@ export class TranslatorCore {
     return effects;
   }
 
+  /** Whether the upstream that is or was connected last is the one to dial first when the connection ends. */
+  get trustsUpstream(): boolean {
+    return this.#upstream.deservesTrust;
+  }
+
   /** A snapshot, for monitoring. */
   status(): TranslatorStatus {
     return statusOf({ miners: this.#miners.values(), uplinks: this.#upstream.uplinks, totals: this.#outbox.totals });

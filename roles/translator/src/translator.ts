@@ -80,7 +80,7 @@ export class Translator implements AsyncDisposable {
             connected();
           });
         } finally {
-          if (!worked) at += 1;
+          if (!worked || !this.#parts.core.trustsUpstream) at += 1;
         }
       },
     });
@@ -148,7 +148,7 @@ export class Translator implements AsyncDisposable {
       this.#dispatch({ type: "upstream-up", setup: setupOf(connection, upstream) });
       connected();
       const asked = await Promise.race([this.#read(connection), ended]);
-      if (asked !== undefined) reason = asked;
+      if (asked !== undefined) throw new Error(asked);
     } catch (error) {
       reason = peerText(error instanceof Error ? error.message : String(error));
       throw error;

@@ -23,6 +23,8 @@ const NOMINAL_CHANGE = 0.05;
 const UPDATE_WAIT_MS = 1000;
 /** A sum that grows by this factor does not wait. */
 const URGENT_RATIO = 4;
+/** Jobs that miners are told of in a second; of more, they are told the newest. */
+const JOBS_PER_SECOND = 20;
 const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30_000;
 
@@ -35,6 +37,29 @@ export class Uplink {
   #failures = 0;
   #nominalTold = 0;
   #changedAt: number | undefined;
+  #jobsTold = 0;
+  #held: "nothing" | "job" | "clean-job" = "nothing";
+
+  /** Whether a job of a new tip is held back, so that what comes in its place must be told as one. */
+  get holdsClean(): boolean {
+    return this.#held === "clean-job";
+  }
+
+  /** A job came. Whether miners may be told now; else it is held until {@link nextSecond}. */
+  mayTell(clean: boolean): boolean {
+    this.#jobsTold += 1;
+    if (this.#jobsTold <= JOBS_PER_SECOND) return true;
+    this.#held = clean ? "clean-job" : "job";
+    return false;
+  }
+
+  /** A second has passed. Whether a job was held, and is to be told now. */
+  nextSecond(): boolean {
+    const isHeld = this.#held !== "nothing";
+    this.#held = "nothing";
+    this.#jobsTold = 0;
+    return isHeld;
+  }
 
   /** The sum of the miners' hashrates, in H/s. */
   get nominalHashrate(): number {

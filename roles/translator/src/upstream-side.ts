@@ -4,10 +4,12 @@ import { type CommonMessage, type MiningMessage, u256 } from "@adit/codec";
 import type { Sv1Share } from "@adit/sv1";
 import type { UpstreamSetup } from "./effects.ts";
 import { assumedLayout, type ExtranonceLayout, extranonceSizesToAsk, layOutExtranonce } from "./extranonce-layout.ts";
+import { JobInspector } from "./job-fault.ts";
 import type { Miner, MinerHost } from "./miner.ts";
 import { MinerIndexes } from "./miner-indexes.ts";
 import type { Outbox } from "./outbox.ts";
 import { Uplink } from "./uplink.ts";
+import { UpstreamTrust } from "./upstream-trust.ts";
 import { UpstreamWork } from "./upstream-work.ts";
 import { workerName } from "./worker-name.ts";
 
@@ -33,6 +35,7 @@ const PLACING_PATIENCE_MS = 5000;
 interface Connected {
   readonly setup: UpstreamSetup;
   readonly client: MiningClient;
+  readonly jobs: JobInspector;
   readonly byRequest: Map<number, Uplink>;
   readonly byChannel: Map<ClientChannel, Uplink>;
 }
@@ -47,6 +50,8 @@ export class UpstreamSide implements MinerHost {
   readonly #waiting = new Set<Miner>();
   readonly #indexes: MinerIndexes;
   #connected: Connected | undefined;
+  /** Of the present connection, or the last. */
+  #trust = new UpstreamTrust();
   #lastRequestId = 0;
   /** What to tell a miner that cannot wait for its channel: what channels were like so far. */
   #usualLayout: ExtranonceLayout;
@@ -62,6 +67,11 @@ export class UpstreamSide implements MinerHost {
   /** All uplinks, for the status. */
   get uplinks(): ReadonlySet<Uplink> {
     return this.#uplinks;
+  }
+
+  /** Whether the upstream that is or was connected last is the one to dial first when the connection ends. */
+  get deservesTrust(): boolean {
+    return this.#trust.deserved;
   }
 
   join(miner: Miner): void {
@@ -95,6 +105,7 @@ export class UpstreamSide implements MinerHost {
     if (this.#connected === undefined || !channel.open) return this.#outbox.count("sharesUnanswered");
     const worker = this.#connected.setup.namesWorkers ? workerName(share.userName) : undefined;
     this.#outbox.count("sharesSubmitted");
+    this.#trust.submitted(this.#outbox.now);
     this.#outbox.emit({ type: "send-upstream", message: work.submit(share), worker });
   }
 
@@ -102,7 +113,8 @@ export class UpstreamSide implements MinerHost {
   up(setup: UpstreamSetup): void {
     const { hashing, maxPastJobs = defaultClientLimits.maxPastJobs } = this.#rules;
     const client = new MiningClient({ hashing, limits: { ...defaultClientLimits, maxPastJobs } });
-    this.#connected = { setup, client, byRequest: new Map(), byChannel: new Map() };
+    this.#connected = { setup, client, jobs: new JobInspector(), byRequest: new Map(), byChannel: new Map() };
+    this.#trust = new UpstreamTrust();
     this.#openDue();
   }
 
@@ -135,6 +147,8 @@ export class UpstreamSide implements MinerHost {
   tick(): void {
     const { now } = this.#outbox;
     this.#openDue();
+    this.#giveHeld();
+    this.#judge();
     for (const uplink of this.#uplinks) {
       const nominalHashRate = uplink.nominalDue(now);
       if (nominalHashRate === undefined || uplink.state.phase !== "open") continue;
@@ -178,6 +192,7 @@ export class UpstreamSide implements MinerHost {
       minExtranonceSize: sizes[uplink.asked] ?? 0,
     });
     connected.byRequest.set(requestId, uplink);
+    this.#trust.asked();
     uplink.opening(requestId, nominalHashRate);
     this.#outbox.emit({ type: "send-upstream", message, worker: undefined });
   }
@@ -194,9 +209,11 @@ export class UpstreamSide implements MinerHost {
         return this.#onClosed(event, connected);
       case "shares-accepted":
         connected.byChannel.get(event.channel)?.proven();
+        if (event.count > 0) this.#trust.credited();
         return this.#outbox.count("sharesAcknowledged", "", event.count);
       case "share-rejected":
         this.#outbox.count("sharesRejectedUpstream", event.errorCode);
+        this.#trust.refused(this.#outbox.now);
         return this.#log("debug", "share rejected by the upstream", event);
       default:
         return this.#onNotice(event);
@@ -222,11 +239,27 @@ export class UpstreamSide implements MinerHost {
         // Whoever is dialled next is who the config names: its authority key is the only one trusted.
         return this.#outbox.emit({ type: "close-upstream", reason: "the upstream asked to reconnect" });
       case "protocol-fault":
-        this.#outbox.count("upstreamFaults", event.code);
-        return this.#outbox.log("debug", "upstream broke the protocol", { code: event.code, detail: event.detail });
+        return this.#onFault(event);
       default:
         event satisfies never;
     }
+  }
+
+  #onFault({ code, detail }: Extract<ClientEvent, { type: "protocol-fault" }>): void {
+    this.#outbox.count("upstreamFaults", code);
+    this.#outbox.log("debug", "upstream broke the protocol", { code, detail });
+    this.#leave(this.#trust.broke(this.#outbox.now, code));
+  }
+
+  #judge(): void {
+    if (this.#connected === undefined) return;
+    const wanting = this.#byMiner.size > 0;
+    const working = [...this.#uplinks].some(({ state }) => state.phase === "open" && state.work !== undefined);
+    this.#leave(this.#trust.tick(this.#outbox.now, { wanting, working }));
+  }
+
+  #leave(reason: string | undefined): void {
+    if (reason !== undefined) this.#outbox.emit({ type: "close-upstream", reason });
   }
 
   #onOpened({ requestId, channel }: Extract<ClientEvent, { type: "opened" }>, connected: Connected): void {
@@ -269,14 +302,28 @@ export class UpstreamSide implements MinerHost {
   #onJob({ channel, job, clean }: Extract<ClientEvent, { type: "job" }>, connected: Connected): void {
     const uplink = connected.byChannel.get(channel);
     if (uplink?.state.phase !== "open") return;
+    const fault = connected.jobs.faultOf(job, channel);
+    if (fault !== undefined) {
+      this.#outbox.count("upstreamFaults", "bad-job");
+      return this.#leave(this.#trust.leave(`the upstream gave a job nobody can use: ${fault}`));
+    }
     const layout = this.#layoutOf(channel, job.extranoncePrefix) ?? uplink.state.layout;
-    const told = { id: this.#outbox.nextJobId(), clean, since: this.#outbox.now };
+    const told = { id: this.#outbox.nextJobId(), clean: clean || uplink.holdsClean, since: this.#outbox.now };
     const work = new UpstreamWork({ channel, job, layout, fixedVersion: connected.setup.fixedVersion }, told);
     uplink.state = { phase: "open", channel, layout, work };
     // Jobs of the old tip are dead for every channel of the connection, which all build on the same one.
     if (clean) this.#indexes.releaseRetired();
+    if (!uplink.mayTell(told.clean)) return;
     this.#log("debug", "new work for miners", { channel });
     for (const miner of uplink.miners) if (miner.placed) miner.give(work, false);
+  }
+
+  /** Work that came faster than miners are told of it. */
+  #giveHeld(): void {
+    for (const uplink of this.#uplinks) {
+      if (!uplink.nextSecond() || uplink.state.phase !== "open" || uplink.state.work === undefined) continue;
+      for (const miner of uplink.miners) if (miner.placed) miner.give(uplink.state.work, false);
+    }
   }
 
   #onClosed({ channel, reasonCode }: Extract<ClientEvent, { type: "channel-closed" }>, connected: Connected): void {

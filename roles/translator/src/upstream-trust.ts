@@ -1,0 +1,105 @@
+/** Without work for this long although miners want some, an upstream is of no use. */
+const WORKLESS_MS = 30_000;
+/** As many shares in a row refused for this long: an upstream that credits nothing. */
+const REFUSED: Patience = { shares: 20, ms: 60_000 };
+/** Pools answer in batches as large as they please, so none is suspected soon for its silence. */
+const UNANSWERED: readonly Patience[] = [
+  { shares: 1000, ms: 60_000 },
+  { shares: 100, ms: 1_800_000 },
+];
+/** Broken rules an upstream may have at once, and how long until one is forgiven. */
+const FAULTS = 16;
+const FAULT_FORGIVEN_MS = 60_000;
+
+/** What is borne: fewer shares in a row than these, or for less than this time. */
+interface Patience {
+  readonly shares: number;
+  readonly ms: number;
+}
+
+/** Shares without a credit in between. */
+interface Streak {
+  readonly count: number;
+  readonly since: number;
+}
+
+/**
+ * Judges one upstream connection by what it does, never by what it says: whether to leave it though it stands, and
+ * whether it is the one to dial again first. Times are milliseconds that never run backwards.
+ */
+export class UpstreamTrust {
+  #asked = false;
+  #credited = false;
+  #left = false;
+  #worklessSince: number | undefined;
+  #unanswered: Streak | undefined;
+  #refused: Streak | undefined;
+  #faults = 0;
+  #faultsAt = 0;
+
+  /** Whether it credited work, or was never asked for any. */
+  get deserved(): boolean {
+    return !this.#left && (this.#credited || !this.#asked);
+  }
+
+  /** A channel was asked for. */
+  asked(): void {
+    this.#asked = true;
+  }
+
+  /** A share went up. */
+  submitted(now: number): void {
+    this.#unanswered = longer(this.#unanswered, now);
+  }
+
+  /** Shares were credited. */
+  credited(): void {
+    this.#credited = true;
+    this.#unanswered = undefined;
+    this.#refused = undefined;
+  }
+
+  /** A share was refused. */
+  refused(now: number): void {
+    this.#unanswered = undefined;
+    this.#refused = longer(this.#refused, now);
+  }
+
+  /** It broke a rule of the protocol. Returns why to leave it, if that is to be. */
+  broke(now: number, code: string): string | undefined {
+    const forgiven = (now - this.#faultsAt) / FAULT_FORGIVEN_MS;
+    this.#faults = Math.max(0, this.#faults - forgiven) + 1;
+    this.#faultsAt = now;
+    return this.#faults > FAULTS ? this.leave(`the upstream keeps breaking the protocol: ${code}`) : undefined;
+  }
+
+  /** A second has passed. `wanting`: there are miners. `working`: any of them has work. Returns why to leave it. */
+  tick(
+    now: number,
+    { wanting, working }: { readonly wanting: boolean; readonly working: boolean },
+  ): string | undefined {
+    this.#worklessSince = wanting && !working ? (this.#worklessSince ?? now) : undefined;
+    if (this.#worklessSince !== undefined && now - this.#worklessSince >= WORKLESS_MS) {
+      return this.leave("the upstream gives no work");
+    }
+    if (UNANSWERED.some((patience) => isTooLong(this.#unanswered, patience, now))) {
+      return this.leave("the upstream answers no shares");
+    }
+    if (isTooLong(this.#refused, REFUSED, now)) return this.leave("the upstream refuses every share");
+    return undefined;
+  }
+
+  /** It is left, for a reason that is returned as it came. */
+  leave(reason: string): string {
+    this.#left = true;
+    return reason;
+  }
+}
+
+function longer(streak: Streak | undefined, now: number): Streak {
+  return { count: (streak?.count ?? 0) + 1, since: streak?.since ?? now };
+}
+
+function isTooLong(streak: Streak | undefined, { shares, ms }: Patience, now: number): boolean {
+  return streak !== undefined && streak.count >= shares && now - streak.since >= ms;
+}
