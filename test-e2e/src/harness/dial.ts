@@ -6,6 +6,9 @@ import type { TestRole } from "./test-role.ts";
 
 const DIAL_MS = 20_000;
 
+/** A role as far as dialling it goes. */
+type Dialled = Pick<TestRole, "details" | "listener">;
+
 /** An Iroh node on loopback, of a new identity. */
 export async function loopbackNode(): Promise<IrohNodeManager> {
   return await IrohNodeManager.start({
@@ -20,7 +23,7 @@ export async function loopbackNode(): Promise<IrohNodeManager> {
 
 /** A bare stream to a server role, over TCP or from an Iroh node. */
 export async function dialStream(
-  role: TestRole,
+  role: Dialled,
   node: IrohNodeManager | undefined,
   alpn: string = alpns.mining.noise,
 ): Promise<ByteStream> {
@@ -31,7 +34,7 @@ export async function dialStream(
 
 /** A connection to a pool as an honest miner makes it. */
 export async function dialPool(
-  pool: TestRole,
+  pool: Dialled,
   node?: IrohNodeManager,
   authority: string = pool.details.authority_public_key,
 ): Promise<Sv2Connection<"mining">> {

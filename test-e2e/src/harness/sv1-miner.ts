@@ -14,6 +14,8 @@ import { PacedSearch } from "./paced-search.ts";
 /** A Stratum V1 miner that hashes for real, in this process and on one socket for as long as that lives. */
 export class Sv1Miner implements Disposable {
   accepted = 0;
+  /** Jobs it was given. */
+  jobs = 0;
   readonly rejected: string[] = [];
   readonly #socket: Socket;
   readonly #session = new Sv1ClientSession({
@@ -23,12 +25,13 @@ export class Sv1Miner implements Disposable {
     versionRolling: true,
   });
   readonly #timer: NodeJS.Timeout;
-  readonly #search = new PacedSearch((nonce) => this.#find(nonce));
+  readonly #search: PacedSearch;
   #work: { readonly job: Sv1ClientJob; readonly merkleRoot: Uint8Array; readonly target: Uint8Array } | undefined;
   #extranonce2 = 0;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, triesAtOnce: number | undefined) {
     this.#socket = socket;
+    this.#search = new PacedSearch((nonce) => this.#find(nonce), triesAtOnce);
     const splitter = new LineSplitter(65_536);
     const decode = (chunk: Uint8Array): void => {
       for (const line of splitter.push(chunk)) this.#feed({ type: "line", line });
@@ -38,10 +41,11 @@ export class Sv1Miner implements Disposable {
     this.#feed({ type: "connected" });
   }
 
-  static async dial(address: string): Promise<Sv1Miner> {
+  /** `triesAtOnce`: as for {@link PacedSearch}. */
+  static async dial(address: string, triesAtOnce?: number): Promise<Sv1Miner> {
     const socket = connect(Number(address.slice(address.lastIndexOf(":") + 1)), "127.0.0.1");
     await once(socket, "connect");
-    return new Sv1Miner(socket);
+    return new Sv1Miner(socket, triesAtOnce);
   }
 
   /** Whether its one socket is still as open as at the start. */
@@ -65,6 +69,7 @@ export class Sv1Miner implements Disposable {
         this.#socket.write(`${effect.line}\n`);
         return;
       case "job":
+        this.jobs += 1;
         return this.#start(effect.job);
       case "submit-result":
         if (effect.outcome.kind === "accepted") this.accepted += 1;

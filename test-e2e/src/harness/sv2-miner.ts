@@ -12,21 +12,39 @@ export class Sv2Miner implements AsyncDisposable {
   /** Shares the pool said it has accepted. */
   acceptedCount = 0;
   readonly rejected: string[] = [];
+  /** Jobs it was to work on, in order. */
+  readonly jobs: ClientJob[] = [];
   readonly #connection: Sv2Connection<"mining">;
   readonly #client = new MiningClient();
   readonly #pending = new Map<number, string>();
-  readonly #search = new PacedSearch((nonce) => this.#find(nonce));
+  readonly #search: PacedSearch;
+  #closed = false;
   #channel: ClientChannel | undefined;
   #work: { readonly job: ClientJob; readonly merkleRoot: Uint8Array } | undefined;
 
-  private constructor(connection: Sv2Connection<"mining">) {
+  private constructor(connection: Sv2Connection<"mining">, triesAtOnce: number | undefined) {
     this.#connection = connection;
-    this.#read().catch(() => {});
+    this.#search = new PacedSearch((nonce) => this.#find(nonce), triesAtOnce);
+    this.#read()
+      .catch(() => {})
+      .finally(() => {
+        this.#closed = true;
+      });
   }
 
-  /** Opens a channel and waits for its first job. Takes the connection over. */
-  static async open(connection: Sv2Connection<"mining">, userIdentity: string, hashrate: number): Promise<Sv2Miner> {
-    const miner = new Sv2Miner(connection);
+  /** Whether the connection is over. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Opens a channel and waits for its first job. Takes the connection over. `triesAtOnce`: as for {@link PacedSearch}. */
+  static async open(
+    connection: Sv2Connection<"mining">,
+    userIdentity: string,
+    rate: number | { readonly hashrate: number; readonly triesAtOnce: number },
+  ): Promise<Sv2Miner> {
+    const { hashrate, triesAtOnce } = typeof rate === "number" ? { hashrate: rate, triesAtOnce: undefined } : rate;
+    const miner = new Sv2Miner(connection, triesAtOnce);
     await connection.write(
       miner.#client.openExtended({
         requestId: 1,
@@ -69,6 +87,7 @@ export class Sv2Miner implements AsyncDisposable {
   }
 
   #start(job: ClientJob): void {
+    this.jobs.push(job);
     const { coinbaseTxPrefix: prefix, coinbaseTxSuffix: suffix, merklePath } = job;
     if (prefix === undefined || suffix === undefined || merklePath === undefined) return;
     const extranonce = new Uint8Array(this.#channel?.extranonceSize ?? 0);

@@ -147,8 +147,12 @@ export class TestRole {
     return code;
   }
 
+  /** `host:port` of the monitoring. */
+  get monitoringAddress(): string {
+    return String(this.#ready?.monitoring ?? this.logLines()[0]?.["monitoring"]);
+  }
+
   async #monitor(path: string): Promise<Response> {
-    const address = this.#ready?.monitoring ?? this.logLines()[0]?.["monitoring"];
-    return await fetch(`http://${String(address)}${path}`, { signal: AbortSignal.timeout(10_000) });
+    return await fetch(`http://${this.monitoringAddress}${path}`, { signal: AbortSignal.timeout(10_000) });
   }
 }
