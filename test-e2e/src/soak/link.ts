@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+import { type Hash, hash, meetsTarget } from "@adit/bitcoin";
+
+/** A header to search, and the target its hash must meet. */
+export interface Work {
+  /** 80 bytes; the nonce in it is written over. */
+  readonly header: Uint8Array;
+  readonly target: Uint8Array;
+  /** Submits what was found. */
+  readonly submit: (nonce: number) => void;
+}
+
+/** What a link tells its seat. */
+export interface LinkEvents {
+  submitted(): void;
+  acknowledged(count: number, latencyMs: readonly number[]): void;
+  rejected(reason: string): void;
+  /** A submit whose answer will not come. */
+  uncertain(): void;
+  /** New work, on this block. */
+  job(prevHash: Uint8Array, at: number): void;
+  fault(what: string): void;
+}
+
+/** One miner's connection. */
+export interface Link {
+  readonly work: Work | undefined;
+  /** Submits without an answer. */
+  readonly pending: number;
+  /** Resolves with the cause once it is over, whoever ended it. */
+  readonly ended: Promise<string>;
+  /** Says goodbye, or breaks it off. */
+  leave(how: "clean" | "reset"): void;
+}
+
+/** Tries `count` nonces from `from`. */
+export function search(work: Work, from: number, count: number): void {
+  const view = new DataView(work.header.buffer, work.header.byteOffset);
+  for (let tries = 0; tries < count; tries += 1) {
+    const nonce = (from + tries) >>> 0;
+    view.setUint32(76, nonce, true);
+    if (meetsTarget(doubleHash(work.header), work.target)) work.submit(nonce);
+  }
+}
+
+/** Node's hashing: a thousand miners in plain JavaScript would take more than the roles they are to load. */
+function doubleHash(header: Uint8Array): Hash {
+  const once = createHash("sha256").update(header).digest();
+  return hash(createHash("sha256").update(once).digest());
+}
