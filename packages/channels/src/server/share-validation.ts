@@ -88,7 +88,8 @@ function rejected(errorCode: ShareErrorCode): ShareVerdict {
 
 function policyFault(share: SubmittedShare, job: ActivatedJob, context: ShareContext): ShareErrorCode | undefined {
   const tip = context.tip ?? job.tip;
-  const earliest = Math.max(tip.ntime, job.minNtime);
+  // A tip may be told again with a later time; shares that cross with that are of a job that had the earlier one.
+  const earliest = job.minNtime;
   // A miner may roll ntime once a second for as long as the tip stands, so the window moves on with the tip's age.
   const tipAge = Math.max(0, Math.floor((context.now - tip.since) / 1000));
   const latest = Math.max(tip.ntime + tipAge, earliest) + context.ntimeWindowSec;
