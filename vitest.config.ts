@@ -22,11 +22,23 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test-e2e/src/**/*.test.ts"],
+          exclude: ["test-e2e/src/interop/**"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
           // After the unit tests: whole processes share the machine with nothing else.
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "interop",
+          include: ["test-e2e/src/interop/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

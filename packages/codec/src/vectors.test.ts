@@ -308,36 +308,48 @@ describe("frames put together by hand, and those of SRI's own tests", () => {
   });
 });
 
-describe("frames encoded by SRI's crates", () => {
-  const sri = JSON.parse(readFileSync(new URL("./vectors/sri-frames.json", import.meta.url), "utf8")) as {
-    readonly workerIdentityTlv: { readonly userIdentity: string; readonly bytes: string };
-    readonly frames: readonly {
-      readonly protocol: Protocol;
-      readonly message: { readonly name: string };
-      readonly frame: string;
-    }[];
-  };
+/** Frames that SRI's crates encoded. `source` in the file says which, and how it came about. */
+interface SriFrames {
+  readonly workerIdentityTlv?: { readonly userIdentity: string; readonly bytes: string };
+  readonly frames: readonly {
+    readonly protocol: Protocol;
+    readonly message: { readonly name: string };
+    /** The worker's name in a TLV field behind the message. */
+    readonly userIdentity?: string;
+    readonly frame: string;
+  }[];
+}
 
-  /** A message as the file writes it: bytes in hex, bigints in decimal. */
-  const plain = (message: object): unknown =>
-    JSON.parse(
-      JSON.stringify(message, (_, value: unknown) => {
-        if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
-        return typeof value === "bigint" ? value.toString() : value;
-      }),
-    );
+function sriFrames(file: string): SriFrames {
+  return JSON.parse(readFileSync(new URL(`./vectors/${file}`, import.meta.url), "utf8")) as SriFrames;
+}
 
-  test.each(titled(sri.frames))("%s means the same here", (_, { protocol, message, frame }) => {
+/** A message as the files write it: bytes in hex, bigints in decimal, numbers that JSON has not by name. */
+function plain(message: object): unknown {
+  return JSON.parse(
+    JSON.stringify(message, (_, value: unknown) => {
+      if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
+      if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+      return typeof value === "bigint" ? value.toString() : value;
+    }),
+  );
+}
+
+describe.each(["sri-frames.json", "sri-random-frames.json"])("frames encoded by SRI's crates, of %s", (file) => {
+  const sri = sriFrames(file);
+
+  test.each(titled(sri.frames))("%s means the same here", (_, { protocol, message, userIdentity, frame }) => {
     const decoded = decode(protocol, hex(frame));
     if (decoded.kind !== "message") throw new Error(decoded.kind);
     expect(plain(decoded.message)).toEqual(message);
-    expect(decoded.tlvs).toEqual([]);
+    expect(readWorkerIdentity(decoded.tlvs)).toBe(userIdentity);
+    expect(decoded.tlvs).toHaveLength(userIdentity === undefined ? 0 : 1);
   });
 
   test.each(titled(sri.frames))("%s comes out byte for byte", (_, { protocol, frame }) => {
     const decoded = decode(protocol, hex(frame));
     if (decoded.kind !== "message") throw new Error(decoded.kind);
-    const encoded = dialect<Protocol>(protocol).encode(decoded.message);
+    const encoded = dialect<Protocol>(protocol).encode(decoded.message, decoded.tlvs, "little");
     expect(Buffer.from(encoded).toString("hex")).toBe(frame);
   });
 
@@ -350,12 +362,16 @@ describe("frames encoded by SRI's crates", () => {
     );
     expect(messageNames.filter(({ extensionType, type }) => !covered.has(`${extensionType}:${type}`))).toEqual([]);
   });
+});
 
-  test("carry the worker identity TLV, whose numbers SRI writes little-endian", () => {
-    const share = sri.frames.find(({ message }) => message.name === "SubmitSharesExtended");
-    if (share === undefined) throw new Error("no SubmitSharesExtended");
-    const payload = hex(share.frame.slice(2 * HEADER_SIZE) + sri.workerIdentityTlv.bytes);
+describe("the worker identity TLV of SRI's crates", () => {
+  const { frames, workerIdentityTlv: theirs } = sriFrames("sri-frames.json");
+
+  test("is read behind a share, its numbers little-endian", () => {
+    const share = frames.find(({ message }) => message.name === "SubmitSharesExtended");
+    if (share === undefined || theirs === undefined) throw new Error("no SubmitSharesExtended, or no TLV");
+    const payload = hex(share.frame.slice(2 * HEADER_SIZE) + theirs.bytes);
     const decoded = dialect("mining").decode({ ...decodeHeader(hex(share.frame)), payload });
-    expect(decoded.kind === "message" && readWorkerIdentity(decoded.tlvs)).toBe(sri.workerIdentityTlv.userIdentity);
+    expect(decoded.kind === "message" && readWorkerIdentity(decoded.tlvs)).toBe(theirs.userIdentity);
   });
 });
