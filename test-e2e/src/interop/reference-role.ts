@@ -71,7 +71,8 @@ export class ReferenceRole implements AsyncDisposable {
         this.#output = (this.#output + text).slice(-KEPT_OUTPUT);
       });
     }
-    this.#ended = once(this.#child, "exit").then(() => {
+    this.#ended = once(this.#child, "exit");
+    this.#child.once("exit", () => {
       this.#isRunning = false;
     });
   }
