@@ -91,8 +91,10 @@ async fn speak_iroh(
     (mut writer, mut reader): (iroh::endpoint::SendStream, iroh::endpoint::RecvStream),
 ) -> Result<(), Failure> {
     let outcome = speak(role, &mut reader, &mut writer).await;
-    // What was written last is lost unless the peer is the one that closes.
-    let _ = timeout(GOODBYE, connection.closed()).await;
+    if outcome.is_ok() {
+        // What was written last is lost unless the peer is the one that closes.
+        let _ = timeout(GOODBYE, connection.closed()).await;
+    }
     endpoint.close().await;
     outcome
 }
