@@ -1,7 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import {
   type DialectMessage,
   dialect,
@@ -14,7 +10,7 @@ import {
   type TlvByteOrder,
   Writer,
 } from "@adit/codec";
-import { peerBinary } from "./peer-binary.ts";
+import { peerValues } from "./peer-lines.ts";
 
 /** A message as the crates know it. */
 export interface PeerMessage {
@@ -48,66 +44,12 @@ export type PeerOutcome =
   | { readonly error: string; readonly panic?: undefined }
   | { readonly panic: string | null; readonly error?: undefined };
 
-const CHUNK = 65_536;
-
-/**
- * Runs codec-peer and yields its lines. The peer waits while they are not taken, and takes input no faster than it
- * answers, so that neither side ever holds a run. Throws when it fails.
- */
-export async function* codecPeer(
-  args: readonly string[],
-  input: Iterable<string> = [],
-): AsyncGenerator<string, void, undefined> {
-  const child = spawn(peerBinary("codec-peer"), args, { stdio: ["pipe", "pipe", "pipe"] });
-  const exited = once(child, "exit");
-  let complaint = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    complaint = (complaint + text).slice(-4096);
-  });
-  const fed = pipeline(Readable.from(chunksOf(input), { objectMode: true, highWaterMark: 1 }), child.stdin);
-  // A peer that dies breaks the pipe; its exit code, below, says more.
-  fed.catch(() => child.stdout.destroy());
-  try {
-    yield* linesOf(child.stdout);
-    const [code] = await exited;
-    if (code !== 0) throw new Error(`codec-peer ${args.join(" ")} failed with ${code}: ${complaint}`);
-    await fed;
-  } finally {
-    child.kill();
-  }
-}
-
-/** {@link codecPeer} for lines of JSON. */
-export async function* codecPeerValues<T>(
+/** Lines of JSON of codec-peer; see {@link peerValues}. */
+export function codecPeerValues<T>(
   args: readonly string[],
   input?: Iterable<string>,
 ): AsyncGenerator<T, void, undefined> {
-  for await (const line of codecPeer(args, input)) yield JSON.parse(line) as T;
-}
-
-function* chunksOf(lines: Iterable<string>): Generator<string, void, undefined> {
-  let chunk = "";
-  for (const line of lines) {
-    chunk += `${line}\n`;
-    if (chunk.length < CHUNK) continue;
-    yield chunk;
-    chunk = "";
-  }
-  if (chunk !== "") yield chunk;
-}
-
-async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string, void, undefined> {
-  let parts: Buffer[] = [];
-  for await (const chunk of source) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-      parts.push(chunk.subarray(start, end));
-      yield Buffer.concat(parts).toString("utf8");
-      parts = [];
-      start = end + 1;
-    }
-    parts.push(chunk.subarray(start));
-  }
+  return peerValues<T>("codec-peer", args, input);
 }
 
 /** A row of our tables, where it is defined, and the sub-protocol in which it is spoken here. */

@@ -31,7 +31,8 @@ import {
   subjects,
 } from "./codec-peer.ts";
 import { compareOutcomes, differences, mutatedFrame, ourOutcome } from "./mutated-frames.ts";
-import { Random, randomMessage, interopSeed as seed } from "./random-messages.ts";
+import { Random, interopSeed as seed } from "./random.ts";
+import { randomMessage } from "./random-messages.ts";
 
 const MESSAGES_EACH_WAY = 50_000;
 const MUTATED_FRAMES = 20_000;

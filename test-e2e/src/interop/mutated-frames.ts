@@ -17,7 +17,8 @@ import {
   type Subject,
   subjects,
 } from "./codec-peer.ts";
-import { type Random, randomMessage } from "./random-messages.ts";
+import type { Random } from "./random.ts";
+import { randomMessage } from "./random-messages.ts";
 
 /** A kind of frame that one side takes and the other refuses. */
 export interface Difference {

@@ -11,8 +11,9 @@ import {
   type Sv1Share,
 } from "@adit/sv1";
 import { describe, expect, test } from "vitest";
-import { codecPeer, hex } from "./codec-peer.ts";
-import { Random, interopSeed as seed } from "./random-messages.ts";
+import { hex } from "./codec-peer.ts";
+import { peerLines } from "./peer-lines.ts";
+import { Random, interopSeed as seed } from "./random.ts";
 
 const SESSIONS = 400;
 const NOW = 1_000_000;
@@ -27,7 +28,7 @@ const idOf = (line: string): string | undefined => /"id":(\d+)/.exec(line)?.[1];
 /** What sv1_api reads in lines, in order. */
 async function readThere(lines: readonly string[]): Promise<readonly Fields[]> {
   const read: Fields[] = [];
-  for await (const line of codecPeer(["sv1-read"], lines)) {
+  for await (const line of peerLines("codec-peer", ["sv1-read"], lines)) {
     const { id: _, ...fields } = JSON.parse(line) as Fields;
     const id = idOf(line);
     read.push(id === undefined ? fields : { id, ...fields });
@@ -39,7 +40,7 @@ async function readThere(lines: readonly string[]): Promise<readonly Fields[]> {
 async function writeThere(requests: readonly Fields[]): Promise<readonly string[]> {
   const lines: string[] = [];
   const descriptions = requests.map(({ id, ...fields }) => `{"id":${String(id)},${JSON.stringify(fields).slice(1)}`);
-  for await (const line of codecPeer(["sv1-write"], descriptions)) {
+  for await (const line of peerLines("codec-peer", ["sv1-write"], descriptions)) {
     const { line: written, error } = JSON.parse(line) as { readonly line?: string; readonly error?: string };
     if (written === undefined) throw new Error(error);
     lines.push(written);
