@@ -79,8 +79,15 @@ function registerGauges(register: MetricsRegister, sources: GaugeSources): void 
     providerUp: register.gauge({ name: "sv2_pool_template_provider_up", help: "1 while connected" }),
     templateAge: register.gauge({ name: "sv2_pool_template_age_seconds", help: "Age of the newest template" }),
   };
+  const held = register.counter({
+    name: "sv2_pool_work_held_total",
+    help: "Templates and prevhashes that came faster than miners are told of; of these they are told the newest",
+  });
+  let heldBefore = 0;
   register.onCollect(() => {
     const status = sources.server();
+    held.inc({}, status.held - heldBefore);
+    heldBefore = status.held;
     const store = sources.store();
     const kinds = status.connections.flatMap(({ channels }) => channels.map(({ kind }) => kind));
     for (const kind of ["standard", "extended"] as const) {

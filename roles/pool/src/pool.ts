@@ -10,7 +10,7 @@ import { type PoolConfig, templateProviderUpstream } from "./config.ts";
 import { toChannelLimits } from "./limits.ts";
 import { type PoolMetrics, poolMetrics } from "./metrics.ts";
 import { Miners } from "./miners.ts";
-import { Readiness } from "./readiness.ts";
+import { ProvidersWork, Readiness } from "./readiness.ts";
 import { outputConstraints, type Reward, rewardOf, rewardOutputs } from "./reward.ts";
 import { poolStatus } from "./status.ts";
 import { TemplateClient, type TemplateEvent } from "./template-client.ts";
@@ -43,8 +43,7 @@ export class Pool {
   readonly #firstJob = new AbortController();
   #templates: TemplateClient | undefined;
   #served: Served | undefined;
-  /** Whether the template provider has named a tip on its present connection. */
-  #hasTip = false;
+  readonly #providersWork = new ProvidersWork();
 
   /** RangeError or BitcoinError when the config's tag or rates do not fit a coinbase. */
   constructor(parts: PoolParts) {
@@ -133,9 +132,10 @@ export class Pool {
   #onTemplateEvent(event: TemplateEvent): void {
     switch (event.type) {
       case "provider-connected":
+        this.#providersWork.connected(this.#server.activeJobId);
         break;
       case "provider-lost":
-        this.#hasTip = false;
+        this.#providersWork.lost();
         this.#miners.handle({ type: "template-source-lost" });
         break;
       case "template":
@@ -144,7 +144,6 @@ export class Pool {
         break;
       case "prev-hash":
         this.#metrics.prevHashes.inc({});
-        this.#hasTip = true;
         this.#miners.handle(event);
         break;
       default:
@@ -152,8 +151,8 @@ export class Pool {
     }
     // Miners first: their work is worth most in the first moments after a block.
     this.#blocks.handle(event);
-    if (!this.#firstJob.signal.aborted && this.#server.status().activeJob !== undefined) this.#firstJob.abort();
-    if (event.type === "prev-hash") this.#updateReadiness();
+    if (!this.#firstJob.signal.aborted && this.#server.activeJobId !== undefined) this.#firstJob.abort();
+    this.#updateReadiness();
   }
 
   #tick(): void {
@@ -166,7 +165,8 @@ export class Pool {
     const templates = this.#templates?.status();
     if (templates === undefined) return;
     this.#readiness.update({
-      serving: this.#served !== undefined && this.#hasTip,
+      listening: this.#served !== undefined,
+      working: this.#providersWork.isThere(this.#server.activeJobId),
       away: templates.away,
       durable: this.#parts.store.stats().durable,
     });

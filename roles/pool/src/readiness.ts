@@ -2,8 +2,10 @@ import type { RoleContext } from "@adit/role-kit";
 
 /** What decides whether the pool can serve. */
 export interface PoolCondition {
-  /** Whether it listens, and its connected template provider has named a tip. */
-  readonly serving: boolean;
+  /** Whether miners are let in. */
+  readonly listening: boolean;
+  /** Whether the connected template provider has given work that miners can do. */
+  readonly working: boolean;
   /** Why there is no template provider; null while one is connected or none was ever dialled. */
   readonly away: string | null;
   /** Whether shares can be recorded. */
@@ -11,10 +13,38 @@ export interface PoolCondition {
 }
 
 /** Why the pool cannot serve; null when it can. */
-function notReadyReason({ serving, away, durable }: PoolCondition): string | null {
+function notReadyReason({ listening, working, away, durable }: PoolCondition): string | null {
   if (!durable) return "the share store cannot record shares; see its error in the log, then restart the pool";
   if (away !== null) return `no template provider: ${away}`;
-  return serving ? null : "waiting for the template provider's first template and prevhash";
+  if (!working)
+    return "the template provider has given no work yet: a template that blocks can be made of, and its prevhash";
+  return listening ? null : "about to listen";
+}
+
+/**
+ * Tells work of the present template provider's connection from what an earlier one left: miners go on with that, but
+ * its blocks may be for nothing, and nobody renews it.
+ */
+export class ProvidersWork {
+  #isConnected = false;
+  /** The job that was active when the connection began. */
+  #before: number | undefined;
+
+  /** The template provider is connected; `activeJobId`: what is mined, from before. */
+  connected(activeJobId: number | undefined): void {
+    this.#isConnected = true;
+    this.#before = activeJobId;
+  }
+
+  /** The connection has ended. */
+  lost(): void {
+    this.#isConnected = false;
+  }
+
+  /** Whether what is mined now is of the present connection. */
+  isThere(activeJobId: number | undefined): boolean {
+    return this.#isConnected && activeJobId !== undefined && activeJobId !== this.#before;
+  }
 }
 
 /** Tells the process when the pool becomes ready or stops being so. */

@@ -51,6 +51,7 @@ function templateProvider({ templates, server }: PoolStatusSources): Readonly<Re
     retry_in_ms: upstream.state === "waiting" ? upstream.retryInMs : null,
     ...link(connection),
     templates: templates.templates,
+    held: server.held,
     last_template_at: lastTemplateAt,
     last_prev_hash_at: lastPrevHashAt,
     height: server.activeJob?.height ?? null,

@@ -1,3 +1,4 @@
+import { defaultChannelLimits } from "@adit/channels";
 import { type NewExtendedMiningJob, u256 } from "@adit/codec";
 import { describe, expect, test } from "vitest";
 import { type Bench, connectedBench } from "./testing/bench.ts";
@@ -51,7 +52,8 @@ describe("a pool is left for a job that", () => {
 
 describe("a pool that", () => {
   test("floods with jobs has miners told twenty a second and then the newest, a new tip as a new tip", () => {
-    const bench = connectedBench();
+    const limits = { ...defaultChannelLimits, jobsPerSecond: 1_000_000, jobBurst: 1_000_000 };
+    const bench = connectedBench({ pool: { limits } });
     const miner = bench.join();
     bench.tick();
     const { length } = miner.heard("mining.notify");

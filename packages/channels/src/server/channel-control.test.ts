@@ -263,7 +263,10 @@ describe("SetTarget", () => {
     harness.tick(5);
     const own = view.mine();
     expect(own.message.jobId).toBe(2);
-    for (let id = 2; id <= 34; id += 1) harness.newWork(id);
+    for (let id = 2; id <= 34; id += 1) {
+      harness.now += 1000;
+      harness.newWork(id);
+    }
     expect(shareErrors(harness.send(1, own.message))).toEqual(["stale-share"]);
   });
 

@@ -262,6 +262,7 @@ describe("jobs kept", () => {
     const view = harness.open(1);
     const shares = [view.mine()];
     for (let id = 2; id <= 34; id += 1) {
+      harness.now += 1000;
       harness.newWork(id);
       shares.push(view.mine());
     }
@@ -275,6 +276,7 @@ describe("jobs kept", () => {
     const view = harness.open(1);
     const shares = [view.mine()];
     for (let id = 2; id <= 66; id += 1) {
+      harness.now += 1000;
       harness.newTip(id, { prevHash: u256(bytes32(id)) });
       shares.push(view.mine());
     }

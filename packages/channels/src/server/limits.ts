@@ -16,6 +16,10 @@ export interface ChannelLimits {
   readonly pastJobs: number;
   /** Jobs of earlier tips kept, so that their shares are `stale-share` and a late block is still submitted. */
   readonly staleJobs: number;
+  /** Jobs, and apart from them tips, that channels are told of each second; of more they are told the newest. */
+  readonly jobsPerSecond: number;
+  /** Jobs, and tips, that may come at once above that rate. */
+  readonly jobBurst: number;
   /** How far, in seconds, a share's ntime may be ahead of the tip's or job's time. */
   readonly ntimeWindowSec: number;
   /** A channel's sustained share rate may be this many times `sharesPerMinute`. */
@@ -56,6 +60,8 @@ export const defaultChannelLimits: ChannelLimits = {
   futureJobs: 16,
   pastJobs: 32,
   staleJobs: 64,
+  jobsPerSecond: 5,
+  jobBurst: 20,
   ntimeWindowSec: 7200,
   shareRateFactor: 10,
   shareBurst: 60,

@@ -7,7 +7,7 @@ import { onTick } from "./housekeeping.ts";
 import { log, newServerState, type ServerState, send } from "./server-state.ts";
 import { onShare, onShareRecorded } from "./share-intake.ts";
 import { type MiningServerStatus, statusOf } from "./status.ts";
-import { onPrevHash, onTemplate } from "./work-distribution.ts";
+import { onPrevHash, onTemplate, tellHeld } from "./template-intake.ts";
 
 type MessageInput = Extract<ServerInput, { readonly type: "message" }>;
 
@@ -30,6 +30,11 @@ export class MiningServer {
     state.effects = [];
     dispatch(state, input);
     return state.effects;
+  }
+
+  /** The job mined now, if there is one. */
+  get activeJobId(): number | undefined {
+    return this.#state.jobs.active?.id;
   }
 
   /** A snapshot for monitoring. */
@@ -59,12 +64,15 @@ function dispatch(state: ServerState, input: ServerInput): void {
       onPrevHash(state, input.prevHash);
       return openPending(state);
     case "template-source-lost":
+      state.held.clear();
       return log(state, { level: "warn", event: "template-source-lost" }, { jobId: state.jobs.active?.id });
     case "share-recorded":
       return onShareRecorded(state, input.share, input.result);
     case "rotate-extranonce-prefix":
       return rotateExtranoncePrefix(state, input.connection, input.channelId);
     case "tick":
+      tellHeld(state);
+      openPending(state);
       return onTick(state);
     default:
       return input satisfies never;

@@ -4,6 +4,7 @@ import type { Channel } from "./channel.ts";
 import type { Connection } from "./connection.ts";
 import type { ConnectionId, MiningServerOptions, ServerEffect, ShareErrorCode } from "./effects.ts";
 import { ExtranonceAllocator } from "./extranonce-allocator.ts";
+import { HeldWork } from "./held-work.ts";
 import { type ChainTip, JobStore } from "./job-store.ts";
 import { RememberedHashrates } from "./remembered-hashrates.ts";
 import { SeenShares } from "./seen-shares.ts";
@@ -21,6 +22,10 @@ export interface ServerState {
   readonly connections: Map<ConnectionId, Connection>;
   /** Jobs that all channels share. */
   readonly jobs: JobStore;
+  /** Work that came faster than channels are told of it. */
+  readonly held: HeldWork;
+  /** When it was last said that work comes too fast, Unix milliseconds. */
+  heldSaidAt: number;
   /** Extranonce prefixes. */
   readonly allocator: ExtranonceAllocator;
   /** Duplicates. */
@@ -57,6 +62,8 @@ export interface ServerTotals {
   work: bigint;
   /** Blocks handed to the template provider. */
   blocks: number;
+  /** Templates and tips that came too fast to be told at once. */
+  held: number;
 }
 
 /** A server that knows nothing yet. RangeError or BitcoinError when options are out of range. */
@@ -69,6 +76,8 @@ export function newServerState(options: MiningServerOptions): ServerState {
     floorTarget: targetFromHashrate(options.minHashrate, options.sharesPerMinute),
     connections: new Map(),
     jobs: new JobStore(options.limits),
+    held: new HeldWork(options.limits),
+    heldSaidAt: Number.NEGATIVE_INFINITY,
     allocator: new ExtranonceAllocator(options.extranonce),
     seen: new SeenShares(options.limits),
     remembered: new RememberedHashrates(options.limits),
@@ -78,7 +87,7 @@ export function newServerState(options: MiningServerOptions): ServerState {
     serial: 0,
     nextJobId: 1,
     submittedBlocks: [],
-    totals: { accepted: 0, rejected: new Map(), work: 0n, blocks: 0 },
+    totals: { accepted: 0, rejected: new Map(), work: 0n, blocks: 0, held: 0 },
     now: 0,
     effects: [],
   };

@@ -55,6 +55,8 @@ export interface MiningServerStatus {
   readonly work: bigint;
   /** Blocks handed to the template provider since start. */
   readonly blocks: number;
+  /** Templates and tips since start that came too fast to be told at once. */
+  readonly held: number;
   /** The tip mined on. */
   readonly tip: { readonly prevHash: Uint8Array; readonly nbits: number; readonly since: number } | undefined;
   /** The job mined now. */
@@ -89,6 +91,7 @@ export function statusOf(state: ServerState): MiningServerStatus {
     rejected: new Map(state.totals.rejected),
     work: state.totals.work,
     blocks: state.totals.blocks,
+    held: state.totals.held,
     tip: state.tip,
     activeJob: active && { jobId: active.id, templateId: active.origin.templateId, height: active.origin.height },
     jobs: state.nextJobId - 1,

@@ -1,11 +1,11 @@
 import { BitcoinError, buildCoinbase, parseBip34 } from "@adit/bitcoin";
 import { type NewTemplate, u256 } from "@adit/codec";
 import type { MiningServerOptions } from "./effects.ts";
-import type { Job } from "./job-store.ts";
+import type { UntoldJob } from "./held-work.ts";
 
 /** A template made into a job, or the reason why it cannot be one. */
 export type TemplateJob =
-  | { readonly kind: "job"; readonly job: Job }
+  | { readonly kind: "job"; readonly job: UntoldJob }
   | { readonly kind: "refused"; readonly reason: string };
 
 /** Siblings in a merkle path: more than any block's, and no more than mining firmware has room for. */
@@ -21,7 +21,7 @@ const MAX_MONEY = 2_100_000_000_000_000n;
  * exactly what the template leaves to them (anything else loses money or the block), when the real coinbase
  * prefix of the template makes the coinbase script longer than consensus allows, or when no block can be as it says.
  */
-export function jobFromTemplate(template: NewTemplate, id: number, options: MiningServerOptions): TemplateJob {
+export function jobFromTemplate(template: NewTemplate, options: MiningServerOptions): TemplateJob {
   const fault = faultOf(template);
   if (fault !== undefined) return { kind: "refused", reason: fault };
   const outputs = options.rewardOutputs(template);
@@ -42,8 +42,7 @@ export function jobFromTemplate(template: NewTemplate, id: number, options: Mini
       templateOutputsCount: template.coinbaseTxOutputsCount,
       locktime: template.coinbaseTxLocktime,
     });
-    const job: Job = {
-      id,
+    const job: UntoldJob = {
       origin: { kind: "template", templateId: template.templateId, height: parseBip34(coinbasePrefix) },
       version: template.version,
       versionRollingAllowed: options.versionRollingAllowed,

@@ -1,70 +1,53 @@
-import { hash, type Target, target, targetFromBits, targetFromBytes, targetToBytes } from "@adit/bitcoin";
-import {
-  type MiningMessage,
-  type NewTemplate,
-  type SetNewPrevHash,
-  type TemplateSetNewPrevHash,
-  u256,
-} from "@adit/codec";
+import { type MiningMessage, type SetNewPrevHash, u256 } from "@adit/codec";
 import type { Channel } from "./channel.ts";
 import { type Connection, GROUP_CHANNEL_ID } from "./connection.ts";
+import type { UntoldJob } from "./held-work.ts";
 import { type ActivatedJob, type ChainTip, isSameTip, type Job } from "./job-store.ts";
-import { allChannels, log, type ServerState, send } from "./server-state.ts";
+import { allChannels, type ServerState, send } from "./server-state.ts";
 import { coinbaseOf } from "./share-validation.ts";
-import { jobFromTemplate } from "./template-job.ts";
 
 const NO_EXTRANONCE = new Uint8Array(0);
 
-/** Turns a template into a job for every channel: a future one, or one to mine at once on the current tip. */
-export function onTemplate(state: ServerState, template: NewTemplate): void {
-  const made = jobFromTemplate(template, state.nextJobId, state.options);
-  if (made.kind === "refused") {
-    log(state, { level: "warn", event: "template-refused" }, { templateId: template.templateId, reason: made.reason });
-    return;
-  }
-  const { job } = made;
-  const isAwaited = state.unannouncedTemplate === template.templateId;
-  if (template.futureTemplate && !isAwaited) {
-    state.nextJobId += 1;
-    state.jobs.addFuture(job);
-    broadcastJob(state, job, null);
-    return;
-  }
-  if (state.tip === undefined) {
-    log(state, { level: "warn", event: "template-before-prev-hash" }, { templateId: template.templateId });
-    return;
-  }
-  state.nextJobId += 1;
-  if (state.unannouncedTemplate === undefined) {
-    const active = activate(state, job, state.tip);
-    broadcastJob(state, job, active.minNtime);
-  } else {
-    // Clients still mine on the former tip: they must be told the new one, and that names a future job.
-    state.jobs.addFuture(job);
-    broadcastJob(state, job, null);
-    announceTip(state, job, state.tip);
-  }
+/** Gives a job its id and tells every channel of it as work for a tip to come. */
+export function tellFuture(state: ServerState, untold: UntoldJob): Job {
+  const job = withId(state, untold);
+  state.jobs.addFuture(job);
+  broadcastJob(state, job, null);
+  return job;
 }
 
-/** Makes the future job of the named template the active one and tells every channel. */
-export function onPrevHash(state: ServerState, message: TemplateSetNewPrevHash): void {
-  const tip = tipOf(message, state.now);
-  if (tip === undefined) {
-    log(state, { level: "warn", event: "prev-hash-refused" }, { templateId: message.templateId, nBits: message.nBits });
-    return;
+/** Gives a job its id and tells every channel to mine it at once; nothing without a tip. */
+export function tellCurrent(state: ServerState, untold: UntoldJob): void {
+  if (state.tip === undefined) return;
+  const job = withId(state, untold);
+  const active = activate(state, job, state.tip);
+  broadcastJob(state, job, active.minNtime);
+}
+
+/** Tells a tip with its job. Clients must know the job as a future one first: they are told it unless they have been. */
+export function announceTip(state: ServerState, named: Job | UntoldJob, announced: ChainTip): void {
+  const isTold = "id" in named && state.jobs.find(named.id)?.phase === "future";
+  const job = isTold ? named : tellFuture(state, named);
+  const tip = setTip(state, announced);
+  const active = activate(state, job, tip);
+  state.unannouncedTemplate = undefined;
+  const grouped = groupedConnections(state);
+  const toGroup = prevHashMessage(GROUP_CHANNEL_ID, active);
+  if (grouped.length > 0) state.effects.push({ type: "send", to: grouped, message: toGroup });
+  for (const channel of ungroupedChannels(state)) send(state, channel.connection, prevHashMessage(channel.id, active));
+}
+
+/** The tip kept: one that only repeats the block of the last keeps its hash object, which counters compare by. */
+export function setTip(state: ServerState, announced: ChainTip): ChainTip {
+  const before = state.tip;
+  if (before !== undefined && isSameTip(before, announced)) {
+    state.tip = { ...announced, prevHash: before.prevHash };
+    return state.tip;
   }
-  const job = state.jobs.futureOf(message.templateId);
-  if (job !== undefined) {
-    announceTip(state, job, tip);
-    return;
-  }
-  const known = state.tip !== undefined && isSameTip(state.tip, tip);
-  log(state, { level: known ? "debug" : "warn", event: "prev-hash-without-job" }, { templateId: message.templateId });
-  if (known) return;
-  setTip(state, tip);
-  state.jobs.retireAll();
-  state.jobs.dropFutures();
-  state.unannouncedTemplate = message.templateId;
+  state.tip = announced;
+  state.seen.setTip(announced.prevHash, state.now);
+  for (const channel of allChannels(state)) channel.tipChanged();
+  return announced;
 }
 
 /** A newly opened channel's first messages: the active job as a future one, its prevhash, then the future jobs. */
@@ -95,28 +78,10 @@ export function refreshJob(state: ServerState, connection: Connection, channel: 
   send(state, connection.id, jobMessage(state, channel, { job, minNtime }));
 }
 
-function announceTip(state: ServerState, job: Job, announced: ChainTip): void {
-  const tip = setTip(state, announced);
-  const active = activate(state, job, tip);
-  state.jobs.dropFutures();
-  state.unannouncedTemplate = undefined;
-  const grouped = groupedConnections(state);
-  const toGroup = prevHashMessage(GROUP_CHANNEL_ID, active);
-  if (grouped.length > 0) state.effects.push({ type: "send", to: grouped, message: toGroup });
-  for (const channel of ungroupedChannels(state)) send(state, channel.connection, prevHashMessage(channel.id, active));
-}
-
-/** The tip kept: one that only repeats the block of the last keeps its hash object, which counters compare by. */
-function setTip(state: ServerState, announced: ChainTip): ChainTip {
-  const before = state.tip;
-  if (before !== undefined && isSameTip(before, announced)) {
-    state.tip = { ...announced, prevHash: before.prevHash };
-    return state.tip;
-  }
-  state.tip = announced;
-  state.seen.setTip(announced.prevHash, state.now);
-  for (const channel of allChannels(state)) channel.tipChanged();
-  return announced;
+function withId(state: ServerState, job: UntoldJob): Job {
+  const id = state.nextJobId;
+  state.nextJobId += 1;
+  return { ...job, id };
 }
 
 function activate(state: ServerState, job: Job, tip: ChainTip): ActivatedJob {
@@ -183,29 +148,4 @@ function extendedJobMessage(channelId: number, job: Job, minNtime: number | null
 
 function prevHashMessage(channelId: number, { id, tip, minNtime }: ActivatedJob): SetNewPrevHash {
   return { name: "SetNewPrevHash", channelId, jobId: id, prevHash: u256(tip.prevHash), minNtime, nbits: tip.nbits };
-}
-
-/** The tip named by a template provider, or undefined when it names no target a block could meet. */
-function tipOf(message: TemplateSetNewPrevHash, now: number): ChainTip | undefined {
-  const networkTarget = networkTargetOf(message);
-  if (networkTarget === undefined) return undefined;
-  return {
-    prevHash: hash(message.prevHash.slice()),
-    ntime: message.headerTimestamp,
-    nbits: message.nBits,
-    networkTarget: targetToBytes(networkTarget),
-    since: now,
-  };
-}
-
-/** A block must meet both the provider's target and the one consensus reads from nbits. */
-function networkTargetOf(message: TemplateSetNewPrevHash): Target | undefined {
-  try {
-    const announced = targetFromBytes(message.target);
-    const consensus = targetFromBits(message.nBits);
-    return target(announced < consensus ? announced : consensus);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
 }
