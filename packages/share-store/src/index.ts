@@ -10,4 +10,5 @@ export {
   type WorkerSummary,
   type WorkMinute,
 } from "./share-store.ts";
+export { auditSqliteStore, type StoreAudit } from "./sqlite-audit.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./sqlite-store.ts";

@@ -37,6 +37,8 @@ export interface BlockRow {
   readonly coinbase: Uint8Array;
   /** 32 bytes, internal order. */
   readonly prevHash: Uint8Array;
+  /** The template it completes, as its provider numbered it; null when that was not recorded. */
+  readonly templateId: bigint | null;
   readonly userIdentity: string;
   readonly worker: string;
   /** Unix milliseconds. */

@@ -110,6 +110,21 @@ describe("a file that is no whole store", () => {
   });
 });
 
+test("a store of the first version is brought up to this one, with all it holds", async () => {
+  using file = copyOfStore();
+  const old = new Database(file.path);
+  old.exec("ALTER TABLE block DROP COLUMN template_id; PRAGMA user_version = 1");
+  old.close();
+  for (const templateId of [2n ** 64n - 1n, 5n]) {
+    await using store = await openSqliteStore({ path: file.path });
+    await store.recordBlock(sampleBlock({ templateId }));
+  }
+  await using store = await openSqliteStore({ path: file.path });
+  expect(await store.totals()).toMatchObject({ shares: 200, blocks: 3 });
+  const ids = (await store.blocks(9)).map(({ templateId }) => templateId);
+  expect(new Set(ids)).toEqual(new Set([null, 2n ** 64n - 1n, 5n]));
+});
+
 test("a copy of a store with its log, as a power cut leaves them, is whole", async () => {
   using file = temporaryFile();
   const database = await open(file.path);

@@ -1,5 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import type { BlockRow, RejectRow, ShareRow, Totals, WorkerSummary, WorkMinute } from "./share-store.ts";
+import type { StoreAudit } from "./sqlite-audit.ts";
 import { inTransaction, openSqliteFile } from "./sqlite-file.ts";
 import type { Tables } from "./sqlite-schema.ts";
 
@@ -87,6 +88,7 @@ export class SqliteDatabase {
       header: new Uint8Array(row.header),
       coinbase: new Uint8Array(row.coinbase),
       prevHash: new Uint8Array(row.prev_hash),
+      templateId: row.template_id === null ? null : BigInt(row.template_id),
       userIdentity: row.user_identity,
       worker: row.worker,
       foundAt: row.found_at,
@@ -129,6 +131,29 @@ export class SqliteDatabase {
       shares: row.shares,
       work: BigInt(row.work),
     }));
+  }
+
+  /** Checks the whole file and reads every share. */
+  async audit(): Promise<StoreAudit> {
+    const { rows: checks } = await sql<{ integrity_check: string }>`PRAGMA integrity_check`.execute(this.#db);
+    const damage = checks.map(({ integrity_check: check }) => check).filter((check) => check !== "ok");
+    const rows = await this.#db
+      .selectFrom("share")
+      .innerJoin("worker", "worker.id", "share.worker_id")
+      .selectAll("share")
+      .select(["worker.user_identity", "worker.name"])
+      .orderBy("share.at")
+      .execute();
+    const shares = rows.map((row) => ({
+      hash: new Uint8Array(row.hash),
+      prevHash: new Uint8Array(row.prev_hash),
+      userIdentity: row.user_identity,
+      worker: row.name,
+      work: BigInt(row.work),
+      shareDifficulty: row.difficulty,
+      at: row.at,
+    }));
+    return { damage, shares };
   }
 
   async close(): Promise<void> {
@@ -314,6 +339,7 @@ async function insertBlock(trx: Kysely<Tables>, block: BlockRow): Promise<void> 
       header: block.header,
       coinbase: block.coinbase,
       prev_hash: block.prevHash,
+      template_id: block.templateId?.toString() ?? null,
       user_identity: block.userIdentity,
       worker: block.worker,
       found_at: block.foundAt,

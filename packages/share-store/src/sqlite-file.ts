@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { Kysely, SqliteDialect, sql } from "kysely";
 import Database from "libsql";
 import { ShareStoreError } from "./share-store.ts";
-import { APPLICATION_ID, createTables, SCHEMA_VERSION, type Tables } from "./sqlite-schema.ts";
+import { APPLICATION_ID, createTables, SCHEMA_VERSION, type Tables, upgradeTables } from "./sqlite-schema.ts";
 
 /**
  * Opens a store file, or creates it when nothing is there, with `synchronous=FULL` and under a lock that keeps every
@@ -71,6 +71,9 @@ async function prepare(db: Kysely<Tables>, { path, isNew }: { path: string; isNe
   await checkSchema(db, path);
   await sql`PRAGMA journal_mode = WAL`.execute(db);
   for (const table of ["worker", "block"]) await checkTable(db, { path, table });
+  // Last, so that a file which is refused is left as it was.
+  const version = await pragma(db, "user_version");
+  if (version < SCHEMA_VERSION) await inTransaction(db, (trx) => upgradeTables(trx, version));
 }
 
 async function checkSchema(db: Kysely<Tables>, path: string): Promise<void> {

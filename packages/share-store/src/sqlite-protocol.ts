@@ -8,6 +8,7 @@ export type Call =
   | { readonly type: "blocks"; readonly limit: number }
   | { readonly type: "totals" }
   | { readonly type: "work-between"; readonly from: number; readonly to: number }
+  | { readonly type: "audit" }
   | { readonly type: "close" };
 
 /** A numbered call. */

@@ -27,6 +27,8 @@ export interface Tables {
     header: Blob;
     coinbase: Blob;
     prev_hash: Blob;
+    /** Decimal: it has 64 bits without a sign. */
+    template_id: string | null;
     user_identity: string;
     worker: string;
     found_at: number;
@@ -39,7 +41,7 @@ export interface Tables {
 export const APPLICATION_ID = 0x41444954;
 
 /** The schema version this code writes, kept in SQLite's `user_version`. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Creates the tables in an empty file. */
 export async function createTables(db: Kysely<Tables>): Promise<void> {
@@ -55,8 +57,18 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
     `CREATE TABLE reject (user_identity TEXT NOT NULL, worker TEXT NOT NULL, error_code TEXT NOT NULL, count INTEGER NOT NULL,
        PRIMARY KEY (user_identity, worker, error_code)) STRICT, WITHOUT ROWID`,
     `CREATE TABLE block (hash BLOB PRIMARY KEY, height INTEGER, header BLOB NOT NULL, coinbase BLOB NOT NULL, prev_hash BLOB NOT NULL,
-       user_identity TEXT NOT NULL, worker TEXT NOT NULL, found_at INTEGER NOT NULL, result TEXT NOT NULL, result_at INTEGER) STRICT`,
+       user_identity TEXT NOT NULL, worker TEXT NOT NULL, found_at INTEGER NOT NULL, result TEXT NOT NULL, result_at INTEGER,
+       template_id TEXT) STRICT`,
     `PRAGMA application_id = ${APPLICATION_ID}`,
+    `PRAGMA user_version = ${SCHEMA_VERSION}`,
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}
+
+/** Brings the tables of an older version up to this one. */
+export async function upgradeTables(db: Kysely<Tables>, from: number): Promise<void> {
+  const statements = [
+    ...(from < 2 ? ["ALTER TABLE block ADD COLUMN template_id TEXT"] : []),
     `PRAGMA user_version = ${SCHEMA_VERSION}`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(db);

@@ -63,6 +63,7 @@ describe("a share store", () => {
       const [found] = await store.blocks(10);
       expect(found).toMatchObject({ height: 101, result: "accepted", resultAt: 9 });
       expect(found?.header.length).toBe(80);
+      expect(found?.templateId).toBe(block.templateId);
     });
   });
 

@@ -39,6 +39,8 @@ async function perform(database: SqliteDatabase, request: Request): Promise<unkn
       return await database.totals();
     case "work-between":
       return await database.workBetween(request.from, request.to);
+    case "audit":
+      return await database.audit();
     case "close":
       return await database.close();
     default:

@@ -152,7 +152,15 @@ describe("the block ledger", () => {
     expect(ledger.handle({ type: "template", template: template(42n) })).toEqual([]);
   });
 
-  test("after a restart submits only under the number of a template that the block completes", () => {
+  test("after a restart submits a block under the number it was found with when no template fits", () => {
+    const ledger = new BlockLedger(pureHashing);
+    ledger.handle({ type: "found", block: blockOf(template(1n)) });
+    ledger.handle({ type: "provider-connected" });
+    ledger.handle({ type: "template", template: template(40n, { sibling: 6 }) });
+    expect(summary(ledger.handle(tip(40n, TIP)))).toEqual(["submit under 1"]);
+  });
+
+  test("submits a block of unknown number only under that of a template which it completes", () => {
     const ledger = new BlockLedger(pureHashing);
     const block = { ...blockOf(template(1n)), templateId: undefined };
     expect(ledger.handle({ type: "found", block })).toEqual([]);

@@ -22,7 +22,7 @@ export interface LedgerBlock {
   readonly header: Uint8Array;
   /** With its witness. */
   readonly coinbase: Uint8Array;
-  /** Template it completes, in the numbering of the provider it was found with; undefined after a restart. */
+  /** Template it completes, in the numbering of the provider it was found with; undefined when that was not recorded. */
   readonly templateId: bigint | undefined;
 }
 
@@ -71,8 +71,8 @@ interface KnownTemplate {
 /**
  * Follows the blocks that were found until the network has decided. The Template Distribution Protocol does not answer
  * a solution, so the next tip does: it is our block, or it is not. A block that is still of use when the provider comes
- * back is submitted again, under the template whose merkle path leads to its merkle root: numbers of templates mean
- * nothing to a provider that was restarted, nor to a pool that was.
+ * back is submitted again, under the template whose merkle path leads to its merkle root. Without one it is submitted
+ * under the number it was found with: a provider may remember what it has sent, though it need not.
  */
 export class BlockLedger {
   readonly #hashing: ShareHashing;

@@ -11,6 +11,7 @@ import type { FoundBlock } from "@adit/channels";
 import type { SubmitSolution } from "@adit/codec";
 import { peerText, type RoleContext } from "@adit/role-kit";
 import type { BlockRow, ShareStore } from "@adit/share-store";
+import type { BlockJournal } from "./block-journal.ts";
 import { BlockLedger, type BlockResult, type LedgerInput } from "./block-ledger.ts";
 import type { PoolMetrics } from "./metrics.ts";
 
@@ -19,6 +20,7 @@ export interface BlocksOptions {
   readonly hashing: ShareHashing;
   readonly network: Network;
   readonly store: ShareStore;
+  readonly journal: BlockJournal;
   readonly metrics: PoolMetrics;
   /** Sends a solution to the connected template provider; never throws. */
   readonly submit: (solution: SubmitSolution) => void;
@@ -68,23 +70,24 @@ export class Blocks {
 
   /** Takes up the blocks that a former run left pending. */
   async restore(): Promise<void> {
-    const rows = await this.#options.store.blocks(MAX_ROWS);
-    for (const row of rows.toReversed()) {
-      this.#keep({ row, isInserted: true, isDirty: false, isReported: false });
-      if (row.result !== "pending") continue;
-      this.#options.log.warn({ hash: displayHash(row.hash), height: row.height }, "block still pending from before");
-      this.handle({ type: "found", block: { ...row, height: row.height ?? undefined, templateId: undefined } });
-    }
-    if (rows[0] !== undefined) this.#last = { row: rows[0], coinbase: this.#describe(rows[0].coinbase) };
+    const rows = (await this.#options.store.blocks(MAX_ROWS)).toReversed();
+    for (const row of rows) this.#restoreRow(row, true);
+    const stored = new Set(rows.map(({ hash }) => hex(hash)));
+    const unstored = this.#options.journal.read().filter(({ hash }) => !stored.has(hex(hash)));
+    for (const row of unstored) this.#restoreRow(row, false);
+    const last = unstored.at(-1) ?? rows.at(-1);
+    if (last !== undefined) this.#last = { row: last, coinbase: this.#describe(last.coinbase) };
+    this.#save();
   }
 
-  /** A miner found a block. It leaves for the template provider before anything else is done about it. */
+  /** A miner found a block. It leaves for the template provider as soon as it is written down. */
   found(block: FoundBlock): void {
     const { metrics, log, now } = this.#options;
     const { hash, header, coinbase, prevHash, height = null, userIdentity, worker = "" } = block;
     const found = { hash, height, header, coinbase, prevHash, userIdentity, worker, foundAt: now() };
-    const row: BlockRow = { ...found, result: "pending", resultAt: null };
+    const row: BlockRow = { ...found, templateId: block.templateId, result: "pending", resultAt: null };
     this.#keep({ row, isInserted: false, isDirty: true, isReported: false });
+    this.#journal(row);
     this.handle({ type: "found", block });
     this.#save();
     metrics.blocksFound.inc({});
@@ -121,6 +124,35 @@ export class Blocks {
     await this.#saving;
     this.#save();
     await this.#saving;
+  }
+
+  #restoreRow(row: BlockRow, isInserted: boolean): void {
+    this.#keep({ row, isInserted, isDirty: !isInserted, isReported: false });
+    if (row.result !== "pending") return;
+    this.#options.log.warn({ hash: displayHash(row.hash), height: row.height }, "block still pending from before");
+    const { height, templateId } = row;
+    const block = { ...row, height: height ?? undefined, templateId: templateId ?? undefined };
+    this.handle({ type: "found", block });
+  }
+
+  /** A journal that fails delays no block: the store will have it all the same. */
+  #journal(row: BlockRow): void {
+    const { journal, log } = this.#options;
+    try {
+      journal.add(row);
+    } catch (error) {
+      log.error({ error, hash: displayHash(row.hash) }, "block not written to the journal");
+    }
+  }
+
+  #clearJournal(): void {
+    const { journal, log } = this.#options;
+    if ([...this.#kept.values()].some(({ isInserted }) => !isInserted)) return;
+    try {
+      journal.clear();
+    } catch (error) {
+      log.warn({ error }, "journal of blocks not cleared");
+    }
   }
 
   #submit(solution: SubmitSolution, hash: Uint8Array): void {
@@ -165,6 +197,7 @@ export class Blocks {
     for (const kept of this.#kept.values()) {
       while (kept.isDirty) if (!(await this.#saveRow(kept))) return;
     }
+    this.#clearJournal();
   }
 
   async #saveRow(kept: Kept): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { hex } from "@adit/bitcoin";
 import { dialect, REQUIRES_STANDARD_JOBS, REQUIRES_VERSION_ROLLING, REQUIRES_WORK_SELECTION } from "@adit/codec";
 import { openSqliteStore, type ShareStore, ShareStoreError, type SqliteStoreOptions } from "@adit/share-store";
@@ -277,6 +278,30 @@ describe("a pool", () => {
       await eventually(() => expect(pool.status()["last_block"]).toMatchObject({ result: "accepted" }));
     }
     expect((await storedAfter(folder.path)).blocks).toEqual([`${hex(work.hash)} accepted`]);
+  });
+
+  test("records a block after a restart that was submitted and never got into the store", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(BLOCK_BITS));
+    let work: FoundWork;
+    {
+      const state = { full: false };
+      const surroundings = { openStore: fullStore(state) };
+      await using pool = await RunningPool.ready({ folder: folder.path, templatePort: provider.port, surroundings });
+      await using miner = await pool.miner();
+      const channel = await miner.open("extended", "finder");
+      state.full = true;
+      work = miner.find(channel, { block: true });
+      await miner.submit(work);
+      await eventually(() => expect(provider.blocks).toEqual([hex(work.hash)]));
+    }
+    expect((await storedAfter(folder.path)).blocks).toEqual([]);
+    {
+      await using pool = await RunningPool.ready({ folder: folder.path, templatePort: provider.port });
+      await eventually(() => expect(pool.status()["last_block"]).toMatchObject({ result: "accepted" }));
+    }
+    expect((await storedAfter(folder.path)).blocks).toEqual([`${hex(work.hash)} accepted`]);
+    expect(existsSync(`${folder.path}/shares.db-blocks`)).toBe(false);
   });
 
   test("answers what is wrong with the specification's errors, and nobody else notices", async () => {

@@ -5,6 +5,7 @@ import type { Sv2Server } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
 import type { Network, Served } from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
+import { BlockJournal } from "./block-journal.ts";
 import { Blocks } from "./blocks.ts";
 import { type PoolConfig, templateProviderUpstream } from "./config.ts";
 import { toChannelLimits } from "./limits.ts";
@@ -62,6 +63,7 @@ export class Pool {
       hashing: network.hashing,
       network: this.#reward.network,
       store,
+      journal: new BlockJournal(`${config.shareStorePath}-blocks`),
       metrics: this.#metrics,
       submit: (solution) => this.#templates?.submit(solution),
       log,

@@ -26,6 +26,7 @@ export function sampleBlock(change: Partial<BlockRow> = {}): BlockRow {
     header: new Uint8Array(80),
     coinbase: new Uint8Array(150),
     prevHash: new Uint8Array(32),
+    templateId: 2n ** 64n - 1n,
     userIdentity: "user",
     worker: "",
     foundAt: 5,

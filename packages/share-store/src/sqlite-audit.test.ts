@@ -1,0 +1,35 @@
+import { closeSync, openSync, statSync, writeSync } from "node:fs";
+import { expect, test } from "vitest";
+import { auditSqliteStore } from "./sqlite-audit.ts";
+import { openSqliteStore } from "./sqlite-store.ts";
+import { sampleShare } from "./testing/sample-rows.ts";
+import { temporaryFile } from "./testing/temporary-file.ts";
+
+async function storeOf(path: string, count: number): Promise<readonly ReturnType<typeof sampleShare>[]> {
+  const shares = Array.from({ length: count }, (_, at) => sampleShare({ at, worker: `w${at % 3}` }));
+  await using store = await openSqliteStore({ path });
+  await Promise.all(shares.map((share) => store.append(share)));
+  return shares;
+}
+
+test("an audit shows every share as it was recorded, and finds a whole file whole", async () => {
+  using file = temporaryFile();
+  const shares = await storeOf(file.path, 7);
+  expect(await auditSqliteStore(file.path)).toEqual({ damage: [], shares });
+  await expect(auditSqliteStore(file.path)).resolves.toMatchObject({ damage: [] });
+});
+
+test("an audit finds damage that no start looks for, and refuses a file that is open", async () => {
+  using file = temporaryFile();
+  await storeOf(file.path, 400);
+  {
+    await using _open = await openSqliteStore({ path: file.path });
+    await expect(auditSqliteStore(file.path)).rejects.toMatchObject({ code: "locked" });
+  }
+  // The last page is one of the shares' table or of its index, which a start does not read.
+  const handle = openSync(file.path, "r+");
+  writeSync(handle, new Uint8Array(2_000), 0, 2_000, statSync(file.path).size - 2_500);
+  closeSync(handle);
+  const outcome = await auditSqliteStore(file.path).catch((error: unknown) => error);
+  expect(outcome).not.toMatchObject({ damage: [] });
+});
