@@ -80,6 +80,12 @@ const limits = z
       .max(1_000_000_000)
       .default(8 * 1024 * 1024)
       .describe("bytes waiting for a client that reads slowly; it is closed beyond them"),
+    maxRequestsPerMinute: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(6_000)
+      .describe("messages a client may send in a minute, solutions among them; it is closed beyond them"),
     constraintsTimeoutSecs: z
       .number()
       .positive()

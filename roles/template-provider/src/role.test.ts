@@ -6,7 +6,7 @@ import { IrohNodeManager } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { describe, expect, test } from "vitest";
 import { type RunningRole, startRole, temporaryFolder } from "./testing/running-role.ts";
-import { reward, solve } from "./testing/solve.ts";
+import { reward, solve, type Work } from "./testing/solve.ts";
 import { TemplateMiner } from "./testing/template-miner.ts";
 
 const signal = new AbortController().signal;
@@ -73,6 +73,35 @@ describe("the template provider", () => {
     await miner.mine(work);
     await miner.tip();
     expect(again.status().chain.height).toBe(3);
+  });
+
+  test("takes a solution for a template that it sent before its restart, once, and calls an older one stale", async () => {
+    await using folder = await temporaryFolder();
+    const works: Work[] = [];
+    for (const height of [0, 1]) {
+      {
+        await using role = await startRole(folder.path);
+        await using miner = await tcpMiner(role);
+        await miner.constrain();
+        works.push(await miner.tip());
+      }
+      await using role = await startRole(folder.path);
+      await using miner = await tcpMiner(role);
+      await miner.constrain();
+      const now = await miner.tip();
+      const old = works.at(-1) ?? now;
+      expect(now.template.merklePath).not.toEqual(old.template.merklePath);
+      expect(now.template.templateId).toBeGreaterThan(old.template.templateId);
+      for (const work of works) await miner.mine(work);
+      await miner.mine(old);
+      await miner.tip();
+      await miner.connection.write({ name: "RequestTransactionData", templateId: old.template.templateId });
+      expect(await miner.until("RequestTransactionDataError")).toMatchObject({ errorCode: "stale-template-id" });
+      expect(role.status()).toMatchObject({
+        chain: { height: height + 1 },
+        blocks: { accepted: 1, rejected: height + 1, rejected_by_reason: { "stale-template": height + 1 } },
+      });
+    }
   });
 
   test("serves TCP and Iroh at once: a block found over one is news over the other", async () => {

@@ -7,6 +7,8 @@ export interface SentTemplate {
   readonly headerTimestamp: number;
 }
 
+const MINUTE_MS = 60_000;
+
 /** What one client has been told. */
 export class TemplateClient {
   /** When it connected, Unix milliseconds. */
@@ -15,6 +17,8 @@ export class TemplateClient {
   room: CoinbaseRoom | undefined;
   /** Nothing came in since its last template was considered. */
   upToDate = true;
+  /** Whether it was closed for its many requests; what it sent meanwhile is ignored. */
+  isClosed = false;
   readonly #maxTemplates: number;
   readonly #templates = new Map<bigint, SentTemplate>();
   #headerTimestamp = 0;
@@ -22,9 +26,12 @@ export class TemplateClient {
   #lastFees = 0n;
   #lastTemplateId: bigint | undefined;
   #sent = 0;
+  #minuteBegan: number;
+  #requests = 0;
 
   constructor(now: number, maxTemplates: number) {
     this.since = now;
+    this.#minuteBegan = now;
     this.#maxTemplates = maxTemplates;
   }
 
@@ -51,6 +58,16 @@ export class TemplateClient {
   /** Templates it was sent so far. */
   get templatesSent(): number {
     return this.#sent;
+  }
+
+  /** Counts a message of the client: how many there were in the running minute, this one among them. */
+  request(now: number): number {
+    if (now - this.#minuteBegan >= MINUTE_MS) {
+      this.#minuteBegan = now;
+      this.#requests = 0;
+    }
+    this.#requests += 1;
+    return this.#requests;
   }
 
   /** A template on a new tip: all earlier ones are worthless. */

@@ -5,6 +5,7 @@ import { peerText, type RoleContext } from "@adit/role-kit";
 import { ChainFile } from "./chain/chain-file.ts";
 import { EmbeddedChain } from "./chain/embedded-chain.ts";
 import type { SolvedBlock } from "./chain/solved-block.ts";
+import { TemplateFile } from "./chain/template-file.ts";
 import { chainBits, type TemplateProviderConfig } from "./config.ts";
 import { ElsewhereMiner } from "./elsewhere-miner.ts";
 import { type TemplateProviderMetrics, templateProviderMetrics, watchTemplateProvider } from "./metrics.ts";
@@ -43,6 +44,7 @@ export class TemplateProvider implements AsyncDisposable {
   /** Rejects when the role cannot go on; never resolves. */
   readonly failure: Promise<never>;
   readonly #file: ChainFile;
+  readonly #templates: TemplateFile;
   readonly #ports: TemplateProviderPorts;
   readonly #metrics: TemplateProviderMetrics;
   readonly #miner: ElsewhereMiner;
@@ -53,10 +55,16 @@ export class TemplateProvider implements AsyncDisposable {
   #lastBlock: BlockStatus | null;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(config: TemplateProviderConfig, file: ChainFile, ports: TemplateProviderPorts) {
+  private constructor(
+    config: TemplateProviderConfig,
+    files: { readonly chain: ChainFile; readonly templates: TemplateFile },
+    ports: TemplateProviderPorts,
+  ) {
     const { embedded, limits } = config;
     const { random } = ports;
+    const { chain: file, templates } = files;
     this.#file = file;
+    this.#templates = templates;
     this.#ports = ports;
     this.#maxQueueBytes = limits.maxQueueBytes;
     this.chain = new EmbeddedChain({
@@ -73,8 +81,10 @@ export class TemplateProvider implements AsyncDisposable {
         minIntervalMs: embedded.minInterval * 1000,
         elsewhereIntervalMs: embedded.blockElsewhereIntervalSecs * 1000,
         maxTemplatesPerClient: limits.maxTemplatesPerClient,
+        maxRequestsPerMinute: limits.maxRequestsPerMinute,
         constraintsTimeoutMs: limits.constraintsTimeoutSecs * 1000,
         random,
+        former: templates.former,
       },
       ports.now(),
     );
@@ -99,11 +109,19 @@ export class TemplateProvider implements AsyncDisposable {
    * @throws ChainFileError; errors of the file system as they are.
    */
   static async open(config: TemplateProviderConfig, ports: TemplateProviderPorts): Promise<TemplateProvider> {
-    const file = await ChainFile.open(config.embedded.dataPath);
-    const { tip, path, droppedBytes } = file;
+    const { embedded } = config;
+    const chain = await ChainFile.open(embedded.dataPath);
+    const { tip, path, droppedBytes } = chain;
     if (droppedBytes > 0) ports.log.warn({ path, droppedBytes }, "cut off a block that a crash left half written");
-    ports.log.info({ path, height: tip.height, tip: displayHash(tip.hash) }, "chain opened");
-    return new TemplateProvider(config, file, ports);
+    try {
+      const templates = await TemplateFile.open(embedded.dataPath, { tip, bits: chainBits(embedded) });
+      const fields = { path, height: tip.height, tip: displayHash(tip.hash), templates: templates.former.sent.size };
+      ports.log.info(fields, "chain opened");
+      return new TemplateProvider(config, { chain, templates }, ports);
+    } catch (error) {
+      await chain[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** Serves one client until its connection ends. Rejects when it broke. */
@@ -133,6 +151,7 @@ export class TemplateProvider implements AsyncDisposable {
     clearInterval(this.#ticking);
     this.#miner.stop();
     await this.#last.catch(() => {});
+    await this.#templates[Symbol.asyncDispose]();
     await this.#file[Symbol.asyncDispose]();
   }
 
@@ -154,6 +173,10 @@ export class TemplateProvider implements AsyncDisposable {
         return this.#send(effect.client, effect.messages);
       case "close":
         return this.#close(effect.client, "protocol-violation", effect.reason);
+      case "keep-template":
+        return await this.#note(this.#templates.add(effect.templateId, effect.sent));
+      case "forget-templates":
+        return await this.#note(this.#templates.clear());
       case "store-block":
         await this.#file.append(effect.block);
         return await this.#take({ type: "block-stored", block: effect.block });
@@ -174,6 +197,11 @@ export class TemplateProvider implements AsyncDisposable {
       default:
         return effect satisfies never;
     }
+  }
+
+  /** Without the file a client's solution may be lost with this process, and nothing else. */
+  async #note(written: Promise<void>): Promise<void> {
+    await written.catch((error: unknown) => this.#ports.log.warn({ error }, "templates not written down"));
   }
 
   #send(id: number, messages: readonly TemplateDistributionMessage[]): void {

@@ -51,6 +51,18 @@ describe("a template client", () => {
     expect(types(harness.message(1, message))).toEqual(["close"]);
   });
 
+  test("is closed when it asks more than it may in a minute, once, and another minute is another", () => {
+    const harness = new Harness({ maxRequestsPerMinute: 3 });
+    harness.join(1);
+    harness.join(2);
+    const ask = (client: number): readonly string[] =>
+      types(harness.message(client, { name: "RequestTransactionData", templateId: 1n }));
+    expect([ask(1), ask(1), ask(1), ask(1)]).toEqual([["send"], ["send"], ["close"], []]);
+    expect(ask(2)).toEqual(["send"]);
+    harness.tick(60_000);
+    expect([ask(2), ask(2), ask(2), ask(2)]).toEqual([["send"], ["send"], ["send"], ["close"]]);
+  });
+
   test("gets another template for the same tip when it changes its constraints", () => {
     const harness = new Harness();
     const before = harness.join(1);
@@ -149,9 +161,16 @@ describe("a solution", () => {
     expect(harness.chain.tip.height).toBe(0);
     if (store?.type !== "store-block") throw new Error("not stored");
     const effects = harness.server.handle({ type: "block-stored", block: store.block }, harness.now);
-    expect(types(effects)).toEqual(["block-connected", "send", "send"]);
+    expect(types(effects)).toEqual([
+      "block-connected",
+      "forget-templates",
+      "keep-template",
+      "send",
+      "keep-template",
+      "send",
+    ]);
     expect(names(effects)).toEqual(["NewTemplate", "SetNewPrevHash", "NewTemplate", "SetNewPrevHash"]);
-    const [future, prevHash] = effects[1]?.type === "send" ? effects[1].messages : [];
+    const [future, prevHash] = effects[3]?.type === "send" ? effects[3].messages : [];
     expect(future).toMatchObject({ futureTemplate: true, coinbaseTxLocktime: 1 });
     expect(prevHash).toMatchObject({ prevHash: store.block.hash, templateId: (future as NewTemplate).templateId });
     expect(harness.chain.tip).toMatchObject({ height: 1, hash: store.block.hash });
@@ -258,7 +277,14 @@ describe("a block from elsewhere", () => {
     const { candidate } = due(harness);
     const nonce = new NonceSearch(candidate, pureHashing).advance(100_000)!;
     const effects = harness.do({ type: "elsewhere-solved", candidate, nonce });
-    expect(types(effects)).toEqual(["store-block", "block-connected", "send", "stop-mining"]);
+    expect(types(effects)).toEqual([
+      "store-block",
+      "block-connected",
+      "forget-templates",
+      "keep-template",
+      "send",
+      "stop-mining",
+    ]);
     expect(harness.server.blocks).toMatchObject({ accepted: 0, elsewhere: 1 });
     expect(harness.message(1, solve(work))).toMatchObject([{ faults: ["stale-template"] }]);
     expect(types(harness.message(1, solve(harness.work(1))))).toContain("block-connected");

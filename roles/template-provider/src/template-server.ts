@@ -11,6 +11,7 @@ import type { EmbeddedChain } from "./chain/embedded-chain.ts";
 import { checkSolution, type SolutionFault } from "./chain/solution.ts";
 import type { SolvedBlock } from "./chain/solved-block.ts";
 import type { Random } from "./chain/synthetic-transaction.ts";
+import type { FormerTemplates } from "./chain/template-file.ts";
 import { type SentTemplate, TemplateClient } from "./template-client.ts";
 import { newTemplateMessage, setNewPrevHashMessage } from "./template-messages.ts";
 
@@ -29,9 +30,13 @@ export interface TemplateServerOptions {
   readonly elsewhereIntervalMs: number;
   /** Templates of the current tip kept a client. */
   readonly maxTemplatesPerClient: number;
+  /** Messages a client may send in a minute; each may cost a template or the check of a whole block. */
+  readonly maxRequestsPerMinute: number;
   /** Longest wait for a client's first CoinbaseOutputConstraints, in milliseconds. */
   readonly constraintsTimeoutMs: number;
   readonly random: Random;
+  /** What former processes sent on the present tip: solutions for it are taken as well. */
+  readonly former: FormerTemplates;
 }
 
 /** What happens to the server. */
@@ -54,6 +59,10 @@ export type TemplateServerInput =
 export type TemplateServerEffect =
   | { readonly type: "send"; readonly client: ClientId; readonly messages: readonly TemplateDistributionMessage[] }
   | { readonly type: "close"; readonly client: ClientId; readonly reason: string }
+  /** Write down what is about to be sent, so that the next process knows it. */
+  | { readonly type: "keep-template"; readonly templateId: bigint; readonly sent: SentTemplate }
+  /** What was written down so far is for a former tip. */
+  | { readonly type: "forget-templates" }
   /** Write the block to disk; then, and only then, input `block-stored`. */
   | { readonly type: "store-block"; readonly block: SolvedBlock }
   | { readonly type: "block-connected"; readonly block: SolvedBlock }
@@ -98,10 +107,10 @@ export class TemplateServer {
   #accepted = 0;
   #rejected = 0;
   #elsewhere = 0;
-  #lastId = 0n;
-  /** The first id of this process, and of the current tip: what lies between is stale, not unknown. */
+  #lastId: bigint;
+  /** The first id of this chain, and of the current tip: what lies between is stale, not unknown. */
   #firstId: bigint | undefined;
-  #firstIdOfTip = 0n;
+  #firstIdOfTip: bigint;
   #storing: SolvedBlock | undefined;
   #candidate: ElsewhereCandidate | undefined;
   #nextArrival: number;
@@ -111,6 +120,13 @@ export class TemplateServer {
   constructor(chain: EmbeddedChain, options: TemplateServerOptions, now: number) {
     this.#chain = chain;
     this.#options = options;
+    const { firstId, sent } = options.former;
+    for (const [templateId, template] of sent) this.#departed.set(templateId, template);
+    this.#forgetDeparted();
+    this.#firstId = firstId;
+    const ids = [...sent.keys()];
+    this.#firstIdOfTip = ids[0] ?? BigInt(Math.floor(now));
+    this.#lastId = ids.at(-1) ?? 0n;
     this.#nextArrival = now + options.templateIntervalMs;
     this.#nextElsewhere = this.#drawElsewhere(now);
   }
@@ -158,7 +174,12 @@ export class TemplateServer {
     now: number,
   ): readonly TemplateServerEffect[] {
     const client = this.#clients.get(id);
-    if (client === undefined) return [];
+    if (client === undefined || client.isClosed) return [];
+    const { maxRequestsPerMinute } = this.#options;
+    if (client.request(now) > maxRequestsPerMinute) {
+      client.isClosed = true;
+      return [close(id, `more requests than ${maxRequestsPerMinute} a minute`)];
+    }
     if (message.name === "CoinbaseOutputConstraints") return this.#onConstraints(id, message, now);
     if (client.room === undefined) {
       return [close(id, `${message.name} came before the first CoinbaseOutputConstraints (spec 7)`)];
@@ -185,8 +206,8 @@ export class TemplateServer {
     }
     const first = client.room === undefined;
     client.room = room;
-    if (first) return [this.#startOnTip(id, client, { now, room })];
-    return [this.#update(id, client, { now, template: this.#chain.template(room) })];
+    if (first) return this.#startOnTip(id, client, { now, room });
+    return this.#update(id, client, { now, template: this.#chain.template(room) });
   }
 
   /** A future template on the tip, and the SetNewPrevHash that starts it. */
@@ -194,7 +215,7 @@ export class TemplateServer {
     id: ClientId,
     client: TemplateClient,
     { now, room }: { readonly now: number; readonly room: CoinbaseRoom },
-  ): TemplateServerEffect {
+  ): readonly TemplateServerEffect[] {
     const template = this.#chain.template(room);
     const templateId = this.#nextId(now);
     const headerTimestamp = this.#chain.startTime(now);
@@ -203,7 +224,7 @@ export class TemplateServer {
       newTemplateMessage(templateId, template, true),
       setNewPrevHashMessage(templateId, template, headerTimestamp),
     ];
-    return { type: "send", client: id, messages };
+    return [...keep(client, templateId), { type: "send", client: id, messages }];
   }
 
   /** Another template on the tip the client already has. */
@@ -211,10 +232,11 @@ export class TemplateServer {
     id: ClientId,
     client: TemplateClient,
     { now, template }: { readonly now: number; readonly template: BlockTemplate },
-  ): TemplateServerEffect {
+  ): readonly TemplateServerEffect[] {
     const templateId = this.#nextId(now);
     client.addTemplate({ templateId, template, now });
-    return { type: "send", client: id, messages: [newTemplateMessage(templateId, template, false)] };
+    const messages = [newTemplateMessage(templateId, template, false)];
+    return [...keep(client, templateId), { type: "send", client: id, messages }];
   }
 
   #transactionData(client: TemplateClient, templateId: bigint): TemplateDistributionMessage {
@@ -264,10 +286,11 @@ export class TemplateServer {
     const mining = this.#candidate !== undefined;
     this.#candidate = undefined;
     const announcements = [...this.#clients].flatMap(([id, client]) =>
-      client.room === undefined ? [] : [this.#startOnTip(id, client, { now, room: client.room })],
+      client.room === undefined ? [] : this.#startOnTip(id, client, { now, room: client.room }),
     );
     return [
       { type: "block-connected", block },
+      { type: "forget-templates" },
       ...announcements,
       ...(mining ? [{ type: "stop-mining" } as const] : []),
     ];
@@ -303,7 +326,7 @@ export class TemplateServer {
       client.upToDate = true;
       const template = this.#chain.template(client.room);
       if (template.fees - client.lastFees < this.#options.feeThreshold) continue;
-      effects.push(this.#update(id, client, { now, template }));
+      effects.push(...this.#update(id, client, { now, template }));
     }
     return effects;
   }
@@ -325,6 +348,10 @@ export class TemplateServer {
   #onDisconnected(id: ClientId): void {
     for (const [templateId, kept] of this.#clients.get(id)?.templates ?? []) this.#departed.set(templateId, kept);
     this.#clients.delete(id);
+    this.#forgetDeparted();
+  }
+
+  #forgetDeparted(): void {
     for (const oldest of this.#departed.keys()) {
       if (this.#departed.size <= MAX_DEPARTED_TEMPLATES) break;
       this.#departed.delete(oldest);
@@ -342,6 +369,11 @@ export class TemplateServer {
   #isStale(templateId: bigint): boolean {
     return this.#firstId !== undefined && templateId >= this.#firstId && templateId < this.#firstIdOfTip;
   }
+}
+
+function keep({ templates }: TemplateClient, templateId: bigint): readonly TemplateServerEffect[] {
+  const sent = templates.get(templateId);
+  return sent === undefined ? [] : [{ type: "keep-template", templateId, sent }];
 }
 
 function close(client: ClientId, reason: string): TemplateServerEffect {
