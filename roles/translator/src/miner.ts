@@ -38,6 +38,8 @@ export interface MinerHost {
   leave(miner: Miner): void;
   /** A share that met the miner's target. */
   submit(work: UpstreamWork, share: Sv1Share): void;
+  /** The upstream's target is so easy that the miner is held at a harder one, and what lies between is kept back. */
+  keepsBack(): void;
 }
 
 /** A new difficulty waits for the next job this long at most. */
@@ -46,17 +48,36 @@ const RETARGET_WAIT_MS = 30_000;
 const URGENT_RATIO = 4;
 /** From this many shares on, an estimate is worth remembering. */
 const TELLING_SHARES = 10;
+/** Shares at the target of a claim, in a password or under a name known from before, that make it worth passing on. */
+const PROVING_SHARES = 3;
+/** The part of the lines allowed a miner that its shares may take: what is left covers an estimate that is far too low. */
+const SHARES_PER_LINE = 0.1;
 /** Miners that get no work are kept company this long; then those with a second pool may go there. */
 const OUTAGE_PATIENCE_MS = 600_000;
+
+/** What an estimate of a miner's hashrate asks for. */
+interface OwnTarget {
+  /** The estimate, in H/s. */
+  readonly hashrate: number;
+  /** At this, the miner finds the shares a minute it shall find. */
+  readonly target: Target;
+  /** `target` as 32 little-endian bytes. */
+  readonly bytes: Uint8Array;
+  /** At this, it finds as many as it may send. */
+  readonly easiest: Target;
+}
 
 /**
  * One Stratum V1 miner: its session, its difficulty, its counts.
  *
- * Its target is never harder than the target of the upstream job it works on. The pool credits a share with the work
- * of its own target whatever the hash is worth, so a miner that keeps back shares the pool would take loses a part of
- * its work. An easier target loses nothing: what misses the upstream's target is dropped here and was never worth
- * anything there. A miner that outgrows the upstream's target therefore stays at that target, while the sum of
- * hashrates, told with UpdateChannel, asks the pool for a harder one.
+ * Its target is not harder than the target of the upstream job it works on, with one exception. The pool credits a
+ * share with the work of its own target whatever the hash is worth, so a miner that keeps back shares the pool would
+ * take loses a part of its work. An easier target loses nothing: what misses the upstream's target is dropped here and
+ * was never worth anything there. A miner that outgrows the upstream's target therefore stays at that target, while the
+ * sum of hashrates, told with UpdateChannel, asks the pool for a harder one.
+ *
+ * The exception is a pool whose target is so easy that the miner would exceed the rate of lines it is allowed. It would
+ * be closed for doing as it was told, over and over: better to lose the difference than the miner.
  */
 export class Miner {
   readonly id: MinerId;
@@ -82,7 +103,9 @@ export class Miner {
   #suggested = false;
   #vardiff: Vardiff | undefined;
   /** What the vardiff estimate is made of: hashes that meet this. */
-  #vardiffTarget: { readonly hashrate: number; readonly target: Target; readonly bytes: Uint8Array } | undefined;
+  #vardiffTarget: OwnTarget | undefined;
+  /** Shares that met the estimate's target since the miner, or its name, claimed a hashrate. */
+  #proof = 0;
   #retargetSince: number | undefined;
   #lastSentAt: number;
   #idleSince: number;
@@ -115,9 +138,15 @@ export class Miner {
     });
   }
 
-  /** Hashrate that the upstream is told, in H/s. */
+  /**
+   * Hashrate that the upstream is told, in H/s. A claim goes no further than this miner's own difficulty until shares
+   * prove it: on a shared channel, it would make the target too hard for everybody.
+   */
   get nominalHashrate(): number {
-    return this.#vardiff?.hashrate ?? this.#startHashrate;
+    const { enableVardiff, startHashrate } = this.#rules;
+    if (!enableVardiff) return startHashrate;
+    const hashrate = this.#vardiff?.hashrate ?? this.#startHashrate;
+    return this.#proof < PROVING_SHARES ? Math.min(hashrate, startHashrate) : hashrate;
   }
 
   /** Hashrate as its shares prove, in H/s, for people. */
@@ -186,7 +215,8 @@ export class Miner {
   gone(): void {
     this.#closed = true;
     const [userName] = this.userNames;
-    if (userName !== undefined && this.sharesAccepted >= TELLING_SHARES && this.#vardiff !== undefined) {
+    const isTelling = this.#rules.enableVardiff && this.sharesAccepted >= TELLING_SHARES;
+    if (userName !== undefined && isTelling && this.#vardiff !== undefined) {
       this.#remembered.keep(userName, this.#vardiff.hashrate);
     }
     this.#host.leave(this);
@@ -260,6 +290,7 @@ export class Miner {
 
   #startAnew(hashrate: number): void {
     this.#startHashrate = hashrate;
+    this.#proof = 0;
     this.#vardiff?.reset(this.#startHashrate, this.#outbox.now);
     if (this.#work !== undefined && this.#difficultyFor(this.#work) !== this.#difficulty) this.give(this.#work, true);
   }
@@ -274,15 +305,15 @@ export class Miner {
     // the hashes that meet the estimate's own target keeps the estimate exact whatever the miner was told.
     if (this.#vardiff !== undefined && meetsTarget(share.hash, this.#ownTarget(this.#vardiff).bytes)) {
       this.#vardiff.share(now);
+      this.#proof += 1;
     }
     if (share.job.upstream instanceof UpstreamWork) this.#host.submit(share.job.upstream, share);
   }
 
   /** Work has come after a time without: that time says nothing about the miner's speed. */
   #resume(): void {
-    const { enableVardiff, sharesPerMinute } = this.#rules;
-    if (!enableVardiff) return;
-    const hashrate = this.nominalHashrate;
+    const { sharesPerMinute } = this.#rules;
+    const hashrate = this.#vardiff?.hashrate ?? this.#startHashrate;
     const channel = { sharesPerMinute, minHashrate: 1, hashrate, deferred: true };
     this.#vardiff = new Vardiff({ ...defaultVardiffOptions, ...channel }, this.#outbox.now);
   }
@@ -295,6 +326,7 @@ export class Miner {
       this.#feed({ type: "version-mask", mask: work.versionMask });
     }
     this.#difficulty = this.#difficultyFor(work);
+    if (this.#difficulty > sv1Difficulty(work.job.target)) this.#host.keepsBack();
     this.#retargetSince = undefined;
     this.#vardiff?.applied(this.#outbox.now);
     this.#feed({ type: "job", job, difficulty: this.#difficulty });
@@ -302,14 +334,17 @@ export class Miner {
 
   #difficultyFor({ job }: UpstreamWork): number {
     if (this.#vardiff === undefined) return sv1Difficulty(job.target);
-    const { target } = this.#ownTarget(this.#vardiff);
-    return sv1Difficulty(target > job.target ? target : job.target);
+    const { target, easiest } = this.#ownTarget(this.#vardiff);
+    const wanted = this.#rules.enableVardiff && target > job.target ? target : job.target;
+    return sv1Difficulty(wanted < easiest ? wanted : easiest);
   }
 
-  #ownTarget({ hashrate }: Vardiff): { readonly target: Target; readonly bytes: Uint8Array } {
+  #ownTarget({ hashrate }: Vardiff): OwnTarget {
     if (this.#vardiffTarget?.hashrate !== hashrate) {
-      const target = targetFromHashrate(hashrate, this.#rules.sharesPerMinute);
-      this.#vardiffTarget = { hashrate, target, bytes: targetToBytes(target) };
+      const { sharesPerMinute, limits } = this.#rules;
+      const target = targetFromHashrate(hashrate, sharesPerMinute);
+      const easiest = targetFromHashrate(hashrate, limits.messagesPerSecond * 60 * SHARES_PER_LINE);
+      this.#vardiffTarget = { hashrate, target, bytes: targetToBytes(target), easiest };
     }
     return this.#vardiffTarget;
   }

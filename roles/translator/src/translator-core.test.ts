@@ -1,5 +1,7 @@
-import { hex, targetFromDifficulty } from "@adit/bitcoin";
+import { hex, MAX_TARGET, targetFromDifficulty } from "@adit/bitcoin";
+import { defaultChannelLimits } from "@adit/channels";
 import { u256 } from "@adit/codec";
+import { defaultSv1Limits } from "@adit/sv1";
 import { describe, expect, test } from "vitest";
 import { Bench, connectedBench } from "./testing/bench.ts";
 import type { BenchMiner } from "./testing/bench-miner.ts";
@@ -193,17 +195,65 @@ describe("a miner's work", () => {
 });
 
 describe("a miner's difficulty", () => {
-  test("is never harder than the target of the upstream job it works on", () => {
-    const bench = connectedBench({ miners: { startHashrate: 1_000_000, sharesPerMinute: 6 } });
+  test("is never harder than the target of the upstream job it works on, as long as it may send that many shares", () => {
+    const bench = connectedBench({ miners: { startHashrate: 1000, sharesPerMinute: 6 } });
     bench.join();
     const miner = bench.join();
-    for (let round = 0; round < 5; round += 1) {
+    for (let round = 1; round < 6; round += 1) {
       const { channelId } = [...bench.observer.channels.values()][0] ?? { channelId: 0 };
       const maximumTarget = u256(new Uint8Array(32).fill(0xff, 0, 32 - round));
       bench.fromPool({ name: "SetTarget", channelId, maximumTarget });
       bench.newWork();
       expect(miner.work.target >= bench.upstreamTarget || miner.work.difficulty === 1e-9).toBe(true);
     }
+  });
+
+  test.each([
+    ["their own", true],
+    ["the upstream's", false],
+  ])(
+    "at a pool that takes every hash keeps miners within the lines they may send, %s difficulty or not",
+    (_whose, enableVardiff) => {
+      const bench = connectedBench({
+        miners: { startHashrate: 500, enableVardiff },
+        // As good as every hash of such a channel is a share.
+        pool: { sharesPerMinute: 60_000_000, limits: { ...defaultChannelLimits, shareBurst: 1_000_000 } },
+      });
+      const miners = [bench.join("a.slow"), bench.join("a.fast")];
+      expect(bench.upstreamTarget).toBeGreaterThan((MAX_TARGET * 99n) / 100n);
+      for (let second = 0; second < 60; second += 1) {
+        for (const [at, miner] of miners.entries()) miner.hashes(at === 0 ? 500 : 2000, MAX_TARGET);
+        bench.tick();
+      }
+      const rate = defaultSv1Limits.messagesPerSecond * 60;
+      for (const { closeReason, results } of miners) {
+        expect([closeReason, new Set(results)]).toEqual([undefined, new Set(["accepted"])]);
+        expect(results.length).toBeGreaterThan(3);
+        expect(results.length).toBeLessThan(rate / 2);
+      }
+      // What is found goes up, and the operator is told once that more could.
+      expect(bench.rejected).toEqual([]);
+      expect(bench.recorded).toHaveLength(miners.reduce((sum, { results }) => sum + results.length, 0));
+      const warned = bench.effects.filter((effect) => effect.type === "log" && effect.event.includes("too easy"));
+      expect(warned).toHaveLength(1);
+    },
+  );
+
+  test("that a miner claims is not told upstream before its shares prove it", () => {
+    const bench = connectedBench({ miners: { startHashrate: 100 } });
+    bench.join();
+    const liar = bench.join("a.liar");
+    liar.say('{"id":9,"method":"mining.suggest_difficulty","params":[9000000000000000]}');
+    bench.tick(30);
+    expect(bench.sent("UpdateChannel")).toMatchObject([{ nominalHashRate: 200 }]);
+    const quick = bench.join("a.quick");
+    quick.say('{"id":9,"method":"mining.suggest_difficulty","params":[0.000003]}');
+    for (let second = 0; second < 60; second += 1) {
+      quick.hashes(1000, quick.work.target);
+      bench.tick();
+    }
+    expect(quick.results.length).toBeGreaterThan(3);
+    expect(bench.sent("UpdateChannel").at(-1)?.nominalHashRate).toBeGreaterThan(500);
   });
 
   test("changes with a job, right before it", () => {
@@ -226,8 +276,8 @@ describe("a miner's difficulty", () => {
     expect([asked, miner.work.difficulty]).toEqual([1e-8, 1e-8]);
     expect(before).toBeGreaterThan(1e-8);
     const greedy = bench.join();
-    greedy.say('{"id":9,"method":"mining.suggest_difficulty","params":[1000000]}');
-    expect(greedy.work.difficulty).toBeLessThan(1);
+    greedy.say('{"id":9,"method":"mining.suggest_difficulty","params":[0.000001]}');
+    expect([greedy.work.difficulty, greedy.work.target >= bench.upstreamTarget]).toEqual([before, true]);
   });
 
   test("starts, for a user name that was here before, where it was", () => {

@@ -1,4 +1,4 @@
-import { MAX_TARGET, meetsTarget, type ShareHashing, targetToBytes } from "@adit/bitcoin";
+import { displayHash, MAX_TARGET, meetsTarget, type ShareHashing, targetToBytes } from "@adit/bitcoin";
 import { type ClientChannel, type ClientEvent, defaultClientLimits, MiningClient } from "@adit/channels";
 import { type CommonMessage, type MiningMessage, u256 } from "@adit/codec";
 import type { Sv1Share } from "@adit/sv1";
@@ -32,12 +32,19 @@ const MAX_OPENING = 512;
 /** A miner whose channel takes longer than this is answered without it. */
 const PLACING_PATIENCE_MS = 5000;
 
+/** What is logged of an event, where it has it. */
+type LoggedEvent = { readonly channel: ClientChannel } & {
+  readonly [field in "errorCode" | "sequenceNumber" | "lastSequenceNumber" | "count"]?: string | number;
+};
+
 interface Connected {
   readonly setup: UpstreamSetup;
   readonly client: MiningClient;
   readonly jobs: JobInspector;
   readonly byRequest: Map<number, Uplink>;
   readonly byChannel: Map<ClientChannel, Uplink>;
+  /** It has been said that its target is too easy. */
+  isTooEasy: boolean;
 }
 
 /** The upstream half of the core: channels, their jobs, and the shares that go up. */
@@ -106,14 +113,29 @@ export class UpstreamSide implements MinerHost {
     const worker = this.#connected.setup.namesWorkers ? workerName(share.userName) : undefined;
     this.#outbox.count("sharesSubmitted");
     this.#trust.submitted(this.#outbox.now);
-    this.#outbox.emit({ type: "send-upstream", message: work.submit(share), worker });
+    const message = work.submit(share);
+    const { channelId, sequenceNumber } = message;
+    this.#outbox.log("debug", "share sent upstream", { channelId, sequenceNumber, hash: displayHash(share.hash) });
+    this.#outbox.emit({ type: "send-upstream", message, worker });
+  }
+
+  keepsBack(): void {
+    const connected = this.#connected;
+    if (connected === undefined || connected.isTooEasy) return;
+    connected.isTooEasy = true;
+    this.#outbox.log(
+      "warn",
+      "the upstream's target is too easy for the rate miners may send at; they are held harder",
+      {},
+    );
   }
 
   /** A connection is set up. */
   up(setup: UpstreamSetup): void {
     const { hashing, maxPastJobs = defaultClientLimits.maxPastJobs } = this.#rules;
     const client = new MiningClient({ hashing, limits: { ...defaultClientLimits, maxPastJobs } });
-    this.#connected = { setup, client, jobs: new JobInspector(), byRequest: new Map(), byChannel: new Map() };
+    const jobs = new JobInspector();
+    this.#connected = { setup, client, jobs, byRequest: new Map(), byChannel: new Map(), isTooEasy: false };
     this.#trust = new UpstreamTrust();
     this.#openDue();
   }
@@ -210,7 +232,8 @@ export class UpstreamSide implements MinerHost {
       case "shares-accepted":
         connected.byChannel.get(event.channel)?.proven();
         if (event.count > 0) this.#trust.credited();
-        return this.#outbox.count("sharesAcknowledged", "", event.count);
+        this.#outbox.count("sharesAcknowledged", "", event.count);
+        return this.#log("debug", "shares acknowledged by the upstream", event);
       case "share-rejected":
         this.#outbox.count("sharesRejectedUpstream", event.errorCode);
         this.#trust.refused(this.#outbox.now);
@@ -380,10 +403,9 @@ export class UpstreamSide implements MinerHost {
   #log(
     level: "debug" | "info" | "warn",
     event: string,
-    fields: { readonly channel: ClientChannel; readonly errorCode?: string },
+    { channel: { channelId, extranonceSize }, errorCode, sequenceNumber, lastSequenceNumber, count }: LoggedEvent,
   ): void {
-    const { channelId, extranonceSize } = fields.channel;
-    const errorCode = fields.errorCode === undefined ? {} : { errorCode: fields.errorCode };
-    this.#outbox.log(level, event, { channelId, extranonceSize, ...errorCode });
+    const fields = { channelId, extranonceSize, errorCode, sequenceNumber, lastSequenceNumber, count };
+    this.#outbox.log(level, event, fields);
   }
 }
