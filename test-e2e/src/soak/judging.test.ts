@@ -88,16 +88,6 @@ test("stale shares are no failure, unknown reasons and lost connections are", ()
   expect(failuresOf(findings({ tallies }))).toHaveLength(3);
 });
 
-test("shares with too early a time are excused only by a template provider that came back, and only a few", () => {
-  const tallies = groupTallies();
-  tallies["sv2-iroh"].rejected.add("invalid-share", 4);
-  const recoveries = [{ fault: "kill-template-provider", at: 1, recoveredMs: 1 }] as const;
-  expect(failuresOf(findings({ tallies }))).toHaveLength(1);
-  expect(failuresOf(findings({ tallies, recoveries }))).toEqual([]);
-  tallies["sv2-iroh"].rejected.add("invalid-share", 4);
-  expect(failuresOf(findings({ tallies, recoveries }))).toHaveLength(1);
-});
-
 describe("the books", () => {
   const seat = { identity: "sv2-tcp.1", submitted: 12, acknowledged: 10, uncertain: 2 };
   const counts = (changes: Partial<GroupCounts> = {}): Readonly<Record<string, GroupCounts>> =>
