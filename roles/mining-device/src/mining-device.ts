@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "@adit/network-helpers";
-import type { RoleContext } from "@adit/role-kit";
+import { peerText, type RoleContext } from "@adit/role-kit";
 import { keepConnected, type UpstreamState } from "@adit/role-network";
 import { type MiningDeviceConfig, numbered } from "./config.ts";
 import type { Connect } from "./connection/connect.ts";
@@ -124,11 +124,15 @@ export class MiningDevice {
   #onState(connection: Connection, state: UpstreamState): void {
     const { log } = this.#parts.context;
     connection.state = state.state === "connected" ? "mining" : state.state;
-    connection.reason = state.state === "waiting" ? state.reason : null;
+    // Pools have a say in it.
+    connection.reason = state.state === "waiting" ? peerText(state.reason) : null;
     const fields = { connection: connection.number };
     if (state.state === "connected") log.info(fields, "mining");
     if (state.state !== "waiting") return;
-    log.warn({ ...fields, reason: state.reason, retryInSecs: Math.round(state.retryInMs) / 1000 }, "not connected");
+    log.warn(
+      { ...fields, reason: connection.reason, retryInSecs: Math.round(state.retryInMs) / 1000 },
+      "not connected",
+    );
   }
 
   #views(): readonly ConnectionView[] {

@@ -1,6 +1,7 @@
 /** Shares that wait for an answer before hashing rests, and from which it goes on again. */
 const PAUSE_AT = 200;
 const RESUME_AT = 100;
+const MOST = 512;
 
 /** Shares that were sent and not answered, in the order they were sent. */
 export class PendingShares<Key> {
@@ -9,6 +10,16 @@ export class PendingShares<Key> {
 
   get size(): number {
     return this.#sentAt.size;
+  }
+
+  /** Whether hashing rests for them, as {@link turn} said last. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Whether one more is too many: what was in work when the rest began is let through, within reason. */
+  get isFull(): boolean {
+    return this.size >= MOST;
   }
 
   add(key: Key, now: number): void {

@@ -160,6 +160,26 @@ describe("a Stratum V1 miner", () => {
     expect(bench.give({ type: "disconnected" })).toEqual([{ type: "lost", reason: "connection-ended", count: 2 }]);
   });
 
+  test("leaves a pool that answers no shares, and one that gives no work", () => {
+    const ticks = (give: (input: Sv1MinerInput, now: number) => readonly MinerEffect<string>[], seconds: number) =>
+      Array.from({ length: seconds }, (_, second) => give({ type: "tick" }, (second + 1) * 1000)).flatMap((effects) =>
+        effects.flatMap((effect) => (effect.type === "close" ? [effect.reason] : [])),
+      );
+    const bench = new Bench().connect();
+    bench.deaf = true;
+    for (let share = 0; share < 200; share++) bench.submit();
+    const silent = (input: Sv1MinerInput, now: number) => {
+      bench.now = now;
+      return bench.give(input);
+    };
+    expect(ticks(silent, 31)).toEqual(["the pool answers no shares"]);
+    const idle = new Sv1Miner({ userAgent: "t", userName: "w", password: "x", versionRolling: false });
+    idle.handle({ type: "connected" }, 0);
+    idle.handle({ type: "line", line: '{"id":1,"result":[[],"01020304",4],"error":null}' }, 0);
+    idle.handle({ type: "line", line: '{"id":2,"result":true,"error":null}' }, 0);
+    expect(ticks((input, now) => idle.handle(input, now), 60)).toEqual(["the pool gives no work"]);
+  });
+
   test("leaves when the pool sends it away, without following to another host", () => {
     const bench = new Bench().connect();
     const line = '{"id":null,"method":"client.reconnect","params":["elsewhere",1234,0]}';

@@ -10,6 +10,7 @@ import {
 import type { Share, Work } from "../work/work.ts";
 import type { Miner, MinerEffect } from "./miner-effect.ts";
 import { PendingShares } from "./pending-shares.ts";
+import { PoolPatience } from "./pool-patience.ts";
 import { rejectReason } from "./reasons.ts";
 
 /** What happens to a Stratum V1 miner. */
@@ -33,6 +34,7 @@ export class Sv1Miner implements Miner<Sv1MinerInput, string> {
   readonly #session: Sv1ClientSession;
   readonly #pending = new PendingShares<Sv1ClientSubmit>();
   #authorized = false;
+  #patience = new PoolPatience(0);
   #work: Work<Sv1ClientJob> | undefined;
 
   constructor(options: Sv1ClientOptions) {
@@ -48,9 +50,12 @@ export class Sv1Miner implements Miner<Sv1MinerInput, string> {
   #effectsOf(input: Sv1MinerInput, now: number): readonly Effect[] {
     switch (input.type) {
       case "connected":
-      case "line":
-      case "tick":
+        this.#patience = new PoolPatience(now);
         return this.#translate(this.#session.handle(input, now), now);
+      case "line":
+        return this.#translate(this.#session.handle(input, now), now);
+      case "tick":
+        return [...this.#translate(this.#session.handle(input, now), now), ...this.#judge(now)];
       case "share":
         return this.#submit(input.share, now);
       case "disconnected": {
@@ -60,6 +65,12 @@ export class Sv1Miner implements Miner<Sv1MinerInput, string> {
       default:
         return input satisfies never;
     }
+  }
+
+  #judge(now: number): readonly Effect[] {
+    const working = this.#authorized && this.#work !== undefined;
+    const reason = this.#patience.tick(now, { working, resting: this.#pending.paused });
+    return reason === undefined ? [] : [{ type: "close", reason }];
   }
 
   #submit({ work, extranonce, ntime, nonce, version }: Share, now: number): readonly Effect[] {
@@ -117,6 +128,7 @@ export class Sv1Miner implements Miner<Sv1MinerInput, string> {
   #onResult({ submit, outcome }: SubmitResult, now: number): readonly Effect[] {
     const ms = this.#pending.settle(submit, now);
     if (outcome.kind === "lost") return [{ type: "lost", reason: outcome.reason, count: 1 }];
+    this.#patience.answered();
     const answered: readonly Effect[] = ms === undefined ? [] : [{ type: "answered", ms }];
     if (outcome.kind === "accepted") return [...answered, { type: "accepted", count: 1 }];
     return [...answered, { type: "rejected", reason: rejectReason(outcome.reason, outcome.code) }];

@@ -176,6 +176,35 @@ describe.each(["standard", "extended"] as const)("a Stratum V2 miner on a channe
   });
 });
 
+test("a Stratum V2 miner leaves a pool that gives no work, keeps breaking the protocol or answers no shares", () => {
+  const reasons = (effects: readonly MinerEffect<MiningMessage>[]): readonly string[] =>
+    effects.flatMap((effect) => (effect.type === "close" ? [effect.reason] : []));
+  const ticks = (bench: Bench, seconds: number): readonly string[] => {
+    const said = Array.from({ length: seconds }, () => {
+      bench.now += 1000;
+      return reasons(bench.give({ type: "tick" }));
+    });
+    return said.flat();
+  };
+  const idle = new Bench();
+  const channelId = channelOf(idle);
+  expect(ticks(idle, 100)).toEqual([]);
+  const tip = { jobId: 999, prevHash: prevHash(9, 9).prevHash, minNtime: 0, nbits: 1 };
+  idle.give({ type: "message", message: { name: "SetNewPrevHash", channelId, ...tip } });
+  expect(ticks(idle, 60)).toEqual(["the pool gives no work"]);
+
+  const broken = new Bench();
+  const closing = (id: number) =>
+    broken.give({ type: "message", message: { name: "CloseChannel", channelId: 5000 + id, reasonCode: "" } });
+  const said = Array.from({ length: 17 }, (_, id) => reasons(closing(id)));
+  expect(said.flat()).toEqual(["the pool keeps breaking the protocol: unknown-channel"]);
+
+  const silent = new Bench();
+  silent.deaf = true;
+  for (let share = 0; share < 200; share++) silent.submit();
+  expect(ticks(silent, 31)).toEqual(["the pool answers no shares"]);
+});
+
 test("a Stratum V2 miner that gets no channel in half a minute closes", () => {
   const miner = new Sv2Miner({ kind: "extended", userIdentity: "w", nominalHashrate: 1, versionRolling: true });
   miner.handle({ type: "connected" }, 0);

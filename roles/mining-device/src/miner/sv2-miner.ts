@@ -6,6 +6,7 @@ import { ROLLABLE_VERSION_BITS } from "@adit/sv1";
 import type { Share, Work } from "../work/work.ts";
 import type { Miner, MinerEffect } from "./miner-effect.ts";
 import { PendingShares } from "./pending-shares.ts";
+import { PoolPatience } from "./pool-patience.ts";
 import { rejectReason } from "./reasons.ts";
 
 /** Which channel to open, and as whom. */
@@ -33,6 +34,7 @@ export type Sv2MinerInput =
 
 type Effect = MinerEffect<MiningMessage>;
 type Accepted = Extract<ClientEvent, { type: "shares-accepted" }>;
+type Fault = Extract<ClientEvent, { type: "protocol-fault" }>;
 type Rejected = Extract<ClientEvent, { type: "share-rejected" }>;
 
 const REQUEST_ID = 1;
@@ -49,6 +51,7 @@ export class Sv2Miner implements Miner<Sv2MinerInput, MiningMessage> {
   readonly #client = new MiningClient();
   readonly #pending = new PendingShares<number>();
   #openedAt: number | undefined;
+  #patience = new PoolPatience(0);
   #channel: ClientChannel | undefined;
   #epoch = 0;
 
@@ -66,6 +69,7 @@ export class Sv2Miner implements Miner<Sv2MinerInput, MiningMessage> {
     switch (input.type) {
       case "connected":
         this.#openedAt = now;
+        this.#patience = new PoolPatience(now);
         return [{ type: "send", message: this.#openRequest() }];
       case "message":
         return this.#onMessage(input.message, now);
@@ -115,17 +119,22 @@ export class Sv2Miner implements Miner<Sv2MinerInput, MiningMessage> {
       case "reconnect":
         return [{ type: "close", reason: "the pool asked to reconnect" }];
       case "protocol-fault":
-        return [
-          { type: "log", level: "debug", event: "protocol fault", fields: { code: event.code, detail: event.detail } },
-        ];
+        return this.#onFault(event, now);
       default:
         // Future jobs, targets and prefixes show in the job that they take effect with.
         return [];
     }
   }
 
+  #onFault({ code, detail }: Fault, now: number): readonly Effect[] {
+    const noted: Effect = { type: "log", level: "debug", event: "protocol fault", fields: { code, detail } };
+    const reason = this.#patience.broke(now, code);
+    return reason === undefined ? [noted] : [noted, { type: "close", reason }];
+  }
+
   #onAccepted({ lastSequenceNumber, count }: Accepted, now: number): readonly Effect[] {
     const times = this.#pending.settleThrough(lastSequenceNumber, now);
+    if (times.length > 0) this.#patience.answered();
     const answered = times.map((ms): Effect => ({ type: "answered", ms }));
     return [...answered, { type: "accepted", count }];
   }
@@ -133,12 +142,14 @@ export class Sv2Miner implements Miner<Sv2MinerInput, MiningMessage> {
   #onRejected({ sequenceNumber, errorCode }: Rejected, now: number): readonly Effect[] {
     const ms = this.#pending.settle(sequenceNumber, now);
     const rejected: Effect = { type: "rejected", reason: rejectReason(errorCode) };
+    if (ms !== undefined) this.#patience.answered();
     return ms === undefined ? [rejected] : [{ type: "answered", ms }, rejected];
   }
 
   #submit({ work, extranonce, ...choice }: Share, now: number): readonly Effect[] {
     const channel = this.#channel;
     if (channel?.open !== true || work.epoch !== this.#epoch) return [];
+    if (this.#pending.isFull) return [{ type: "lost", reason: "too-many-pending", count: 1 }];
     const found = { jobId: (work.job as ClientJob).jobId, ...choice };
     const message =
       channel.kind === "standard" ? channel.submitStandard(found) : channel.submitExtended({ ...found, extranonce });
@@ -151,6 +162,9 @@ export class Sv2Miner implements Miner<Sv2MinerInput, MiningMessage> {
     if (this.#channel === undefined && waited >= OPEN_TIMEOUT_MS) {
       return [{ type: "close", reason: "the pool did not answer the request for a channel" }];
     }
+    const working = this.#channel?.activeJob !== undefined;
+    const reason = this.#patience.tick(now, { working, resting: this.#pending.paused });
+    if (reason !== undefined) return [{ type: "close", reason }];
     return this.#giveUp("timeout", now - ANSWER_TIMEOUT_MS);
   }
 

@@ -51,6 +51,13 @@ describe("a work cursor", () => {
     expect(ntimeAt(10_000 * SECOND)).toBe(8_000);
   });
 
+  test("rolls no time past the end of its 32 bits", () => {
+    const cursor = new WorkCursor({ random: 0 });
+    const work = testWork({ minNtime: 0xfffffffe, receivedAt: 0 });
+    const ntimes = [0, 1, 2, 5000].map((second) => cursor.next(work, 1, second * SECOND)!.found.ntime);
+    expect(ntimes).toEqual([0xfffffffe, 0xffffffff, 0xffffffff, 0xffffffff]);
+  });
+
   test("waits for the next second when a job for headers only is used up", () => {
     const cursor = new WorkCursor({ random: 0, nonces: 4 });
     const work = testWork({ extranonceSize: 0, versionMask: 0 });

@@ -15,6 +15,8 @@ export interface HeaderRange {
 /** Jobs carry a time near now, and peers refuse a time more than two hours ahead of it. */
 const LONGEST_ROLL_SEC = 7_000;
 const NONCES = 2 ** 32;
+/** A header's time has 32 bits. */
+const LATEST_NTIME = 0xffffffff;
 const EXTRANONCES = 2 ** 48;
 
 /**
@@ -96,8 +98,9 @@ export class WorkCursor {
   }
 }
 
-function rolledSeconds(work: Work, now: number): number {
-  return Math.min(Math.max(Math.floor((now - work.receivedAt) / 1000), 0), LONGEST_ROLL_SEC);
+function rolledSeconds({ receivedAt, minNtime }: Work, now: number): number {
+  const seconds = Math.max(Math.floor((now - receivedAt) / 1000), 0);
+  return Math.min(seconds, LONGEST_ROLL_SEC, LATEST_NTIME - minNtime);
 }
 
 function extranonceCount(work: Work): number {
