@@ -325,6 +325,25 @@ describe("vardiff", () => {
     expect(Number(harness.server.status().work) / (20 * 900)).toBeCloseTo(1, 0);
   });
 
+  test.each<[what: string, nominal: number, claimed: number, after: (measured: number) => number]>([
+    ["a client that tells what it found out itself is not believed twice", 1, 20, () => 20],
+    ["a client that tells less of it than was measured changes nothing", 1, 5, (measured) => measured],
+    ["the same downwards", 1000, 15, () => 15],
+    ["and of a fall that was measured already", 1000, 100, (measured) => measured],
+    ["miners that join scale what was measured", 40, 80, (measured) => 2 * measured],
+    ["miners that leave scale it, too", 10, 5, (measured) => measured / 2],
+  ])("%s", (_what, nominal, claimed, after) => {
+    const harness = running({ vardiff: defaultVardiffOptions });
+    const view = harness.open(1, "extended", { nominalHashRate: nominal });
+    mineFor(harness, view, { hashrate: 20, seconds: 300 });
+    const measured = harness.server.status().hashrate;
+    const maximumTarget = u256(targetToBytes(MAX_TARGET));
+    harness.send(1, { name: "UpdateChannel", channelId: 2, nominalHashRate: claimed, maximumTarget });
+    expect(harness.server.status().hashrate).toBeCloseTo(after(measured), 9);
+    expect(measured).toBeGreaterThan(10);
+    expect(measured).toBeLessThan(80);
+  });
+
   test("eases an idle channel by the clock alone, down to the floor, and few messages", () => {
     const harness = running({ vardiff: defaultVardiffOptions });
     const view = harness.open(1, "extended", { nominalHashRate: 1e6 });

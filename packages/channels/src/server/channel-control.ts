@@ -122,10 +122,16 @@ function removeChannel(state: ServerState, connection: Connection, channel: Chan
   state.allocator.releaseRetired(state.jobs.oldestLiveId);
 }
 
-/** The client's claim scales the estimate: what was measured stays in it. Zero or no news leaves it alone. */
+/**
+ * The client's claim scales the estimate, so that what was measured stays in it; but a client that tells what it has
+ * measured itself says nothing that the estimate has not said: as far as that has moved towards the claim already, it is
+ * not moved again. Zero or no news leaves it alone.
+ */
 function hintedHashrate(channel: Channel, before: number): number {
-  const claimed = channel.nominalHashRate;
+  const { hashrate: estimate, nominalHashRate: claimed } = channel;
   if (channel.vardiff === null || (before === 0 && claimed > 0)) return claimed;
-  if (claimed === 0 || Math.abs(claimed - before) <= before * NOMINAL_CHANGE) return channel.hashrate;
-  return channel.hashrate * (claimed / before);
+  if (claimed === 0 || Math.abs(claimed - before) <= before * NOMINAL_CHANGE) return estimate;
+  if (claimed > before && estimate > before) return Math.max(estimate, claimed);
+  if (claimed < before && estimate < before) return Math.min(estimate, claimed);
+  return estimate * (claimed / before);
 }
