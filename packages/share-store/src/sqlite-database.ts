@@ -79,7 +79,7 @@ export class SqliteDatabase {
     }));
   }
 
-  /** The newest blocks. */
+  /** The newest blocks; all of them for a negative limit. */
   async blocks(limit: number): Promise<readonly BlockRow[]> {
     const rows = await this.#db.selectFrom("block").selectAll().orderBy("found_at", "desc").limit(limit).execute();
     return rows.map((row) => ({
@@ -133,7 +133,7 @@ export class SqliteDatabase {
     }));
   }
 
-  /** Checks the whole file and reads every share. */
+  /** Checks the whole file and reads all of it. */
   async audit(): Promise<StoreAudit> {
     const { rows: checks } = await sql<{ integrity_check: string }>`PRAGMA integrity_check`.execute(this.#db);
     const damage = checks.map(({ integrity_check: check }) => check).filter((check) => check !== "ok");
@@ -153,7 +153,8 @@ export class SqliteDatabase {
       shareDifficulty: row.difficulty,
       at: row.at,
     }));
-    return { damage, shares };
+    const [workers, minutes] = [await this.workers(), await this.workBetween(0, Number.MAX_SAFE_INTEGER)];
+    return { damage, shares, workers, minutes, blocks: await this.blocks(-1) };
   }
 
   async close(): Promise<void> {
