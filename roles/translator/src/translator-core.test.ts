@@ -78,6 +78,15 @@ describe("upstream channels", () => {
     expect(one.sent("CloseChannel")).toEqual([]);
   });
 
+  test("of a miner that leaves are closed, and its shares without an answer are counted", () => {
+    const bench = connectedBench({ ...separate, pool: { shareBatchSize: 100, ackIntervalMs: 100_000 } });
+    const miner = bench.join();
+    miner.mine();
+    miner.mine();
+    miner.leave();
+    expect(bench.core.status()).toMatchObject({ shares_submitted: 2, shares_acknowledged: 0, shares_unanswered: 2 });
+  });
+
   test("that open after their miner left are closed", () => {
     const bench = new Bench(separate);
     bench.connect();

@@ -396,6 +396,7 @@ export class UpstreamSide implements MinerHost {
     const connected = this.#connected;
     if (connected === undefined) return;
     connected.byChannel.delete(channel);
+    this.#outbox.count("sharesUnanswered", "", channel.pendingSubmits);
     const message = connected.client.close(channel.channelId, reasonCode);
     this.#outbox.emit({ type: "send-upstream", message, worker: undefined });
   }
