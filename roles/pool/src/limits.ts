@@ -44,7 +44,10 @@ export const poolLimits = z
     seenTipSecs: seconds(channel.seenTipMs, "how long a replaced tip's shares stay remembered"),
     ladderWindowSecs: seconds(channel.ladderWindowMs, "one step of the ladder against invalid shares"),
     ladderMinShares: count(channel.ladderMinShares, "fewer shares than this in a step are never held against a miner"),
-    maxRefusedShares: count(channel.floodRejects, "refused shares in one step at which a connection is closed"),
+    maxRefusedShares: count(
+      channel.floodRejects,
+      "refused shares and requests in one step at which a connection is closed",
+    ),
     updateIntervalSecs: seconds(channel.updateIntervalMs, "UpdateChannel is acted on at most this often a channel"),
     rememberHashrateSecs: seconds(channel.rememberHashrateMs, "how long a closed channel's hashrate is remembered"),
     maxRememberedIdentities: count(channel.rememberedIdentities, "user identities remembered for it"),

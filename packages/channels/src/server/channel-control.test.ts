@@ -108,6 +108,22 @@ describe("opening a channel", () => {
     expect(answers.slice(10)).toEqual([["channel-capacity-exhausted"], ["channel-capacity-exhausted"]]);
   });
 
+  test("that is refused without end ends the connection, whatever it asks for", () => {
+    const limits = { ...defaultChannelLimits, floodRejects: 10 };
+    const closeAt = (ask: (harness: Harness) => ReturnType<Harness["send"]>): number => {
+      const harness = running({ limits });
+      for (let asked = 1; asked < 100; asked += 1) {
+        if (effectsOf(ask(harness), "close-connection").length > 0) return asked;
+      }
+      return Number.POSITIVE_INFINITY;
+    };
+    const maximumTarget = u256(bytes32(1));
+    expect(closeAt((harness) => harness.requestOpen(1, "extended", { nominalHashRate: Number.NaN }))).toBe(11);
+    expect(
+      closeAt((harness) => harness.send(1, { name: "UpdateChannel", channelId: 9, nominalHashRate: 1, maximumTarget })),
+    ).toBe(11);
+  });
+
   test("with an exhausted extranonce is refused alone; prefixes come back when their jobs are stale", () => {
     const extranonce = { totalSize: 20, serverId: 0, indexSize: 1, start: 250 };
     const harness = running({ extranonce });

@@ -15,8 +15,11 @@ const NOMINAL_CHANGE = 0.1;
 export function onUpdate(state: ServerState, connection: Connection, message: UpdateChannel): void {
   const channel = connection.channels.get(message.channelId);
   const maxTarget = maxTargetOf(message.maximumTarget);
-  const refuse = (errorCode: UpdateErrorCode): void =>
+  const refuse = (errorCode: UpdateErrorCode): void => {
     send(state, connection.id, { name: "UpdateChannelError", channelId: message.channelId, errorCode });
+    connection.ladder.count("excess");
+    endFlood(state, connection);
+  };
   if (channel === undefined) return refuse("invalid-channel-id");
   if (!isHashrate(message.nominalHashRate)) return refuse("invalid-nominal-hashrate");
   if (maxTarget === undefined) return refuse("max-target-out-of-range");
@@ -88,6 +91,14 @@ export function removeConnection(state: ServerState, connection: Connection): vo
   for (const channel of connection.channels.values()) removeChannel(state, connection, channel);
   state.pendingOpens = state.pendingOpens.filter((open) => open.connection !== connection.id);
   state.connections.delete(connection.id);
+}
+
+/** Ends a connection that is refused so much, whatever it asks for, that it can mean no work. */
+export function endFlood(state: ServerState, connection: Connection): void {
+  const { floodRejects, ladderMinShares } = state.options.limits;
+  if (connection.ladder.refused <= floodRejects + ladderMinShares * connection.channels.size) return;
+  log(state, { level: "info", event: "refusal-flood" }, { connection: connection.id });
+  closeConnection(state, connection, "too many refused shares or requests");
 }
 
 /** Ends a connection from this side. */

@@ -96,6 +96,7 @@ function refuse(
   answer: { readonly requestId: number; readonly errorCode: OpenErrorCode },
 ): void {
   send(state, connection.id, { name: "OpenMiningChannelError", ...answer });
+  connection.ladder.count("excess");
   log(state, { level: "info", event: "open-refused" }, { connection: connection.id, errorCode: answer.errorCode });
 }
 

@@ -24,12 +24,12 @@ export class InvalidLadder {
     this.#windowStart = now;
   }
 
-  /** Bad and excess shares of the running step. */
+  /** Bad and excess shares, and requests that were refused, of the running step. */
   get refused(): number {
     return this.#bad + this.#excess;
   }
 
-  /** Counts a share; one in excess was refused for a bound of ours, and does not make the peer climb. */
+  /** Counts a share; one in excess was refused for a bound of ours, or was no share, and does not make the peer climb. */
   count(kind: "good" | "bad" | "excess"): void {
     if (kind === "good") this.#good += 1;
     else if (kind === "bad") this.#bad += 1;

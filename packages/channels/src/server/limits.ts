@@ -36,7 +36,7 @@ export interface ChannelLimits {
   readonly ladderWindowMs: number;
   /** Fewer shares than this in a step are never held against a peer. */
   readonly ladderMinShares: number;
-  /** Rejected shares in one step at which a connection is closed at once, besides `ladderMinShares` for each channel. */
+  /** Refused shares and requests in one step at which a connection is closed at once, besides `ladderMinShares` a channel. */
   readonly floodRejects: number;
   /** `UpdateChannel` is acted on at most once in this many milliseconds for each channel (spec 5.3.7). */
   readonly updateIntervalMs: number;

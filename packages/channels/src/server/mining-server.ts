@@ -1,5 +1,12 @@
 import type { MiningMessage } from "@adit/codec";
-import { closeConnection, onClose, onUpdate, removeConnection, rotateExtranoncePrefix } from "./channel-control.ts";
+import {
+  closeConnection,
+  endFlood,
+  onClose,
+  onUpdate,
+  removeConnection,
+  rotateExtranoncePrefix,
+} from "./channel-control.ts";
 import { onOpen, openPending } from "./channel-opening.ts";
 import { Connection } from "./connection.ts";
 import type { MiningServerOptions, ServerEffect, ServerInput } from "./effects.ts";
@@ -86,7 +93,8 @@ function onMessage(state: ServerState, { connection: id, message, worker }: Mess
   switch (message.name) {
     case "OpenStandardMiningChannel":
     case "OpenExtendedMiningChannel":
-      return onOpen(state, connection, message);
+      onOpen(state, connection, message);
+      return endFlood(state, connection);
     case "UpdateChannel":
       return onUpdate(state, connection, message);
     case "CloseChannel":
@@ -98,12 +106,9 @@ function onMessage(state: ServerState, { connection: id, message, worker }: Mess
     }
     case "SetCustomMiningJob": {
       const { channelId, requestId } = message;
-      return send(state, id, {
-        name: "SetCustomMiningJobError",
-        channelId,
-        requestId,
-        errorCode: "jd-not-supported",
-      });
+      send(state, id, { name: "SetCustomMiningJobError", channelId, requestId, errorCode: "jd-not-supported" });
+      connection.ladder.count("excess");
+      return endFlood(state, connection);
     }
     default:
       return refuseServerMessage(state, connection, message);

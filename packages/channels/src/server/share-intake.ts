@@ -1,10 +1,10 @@
 import { difficultyOf, restoreWitness, target, targetFromBytes } from "@adit/bitcoin";
 import type { SubmitSharesExtended, SubmitSharesStandard } from "@adit/codec";
 import type { Channel } from "./channel.ts";
-import { closeConnection, restart } from "./channel-control.ts";
+import { endFlood, restart } from "./channel-control.ts";
 import type { Connection } from "./connection.ts";
 import type { AcceptedShare, ConnectionId, FoundBlock, ShareErrorCode } from "./effects.ts";
-import { log, type ServerState, send } from "./server-state.ts";
+import { type ServerState, send } from "./server-state.ts";
 import { type HashedCandidate, type ShareVerdict, validateShare } from "./share-validation.ts";
 
 /** A share as it came in. */
@@ -214,7 +214,7 @@ function refOf(submission: Submission, userIdentity: string): Omit<Refusal, "err
   return { connection: connection.id, channelId, sequenceNumber, userIdentity, worker };
 }
 
-/** Answers, counts, and ends a connection that does nothing but send refused shares. */
+/** Answers and counts. */
 function refuse(state: ServerState, refusal: Refusal): void {
   const { channelId, sequenceNumber, userIdentity, worker, errorCode } = refusal;
   state.totals.rejected.set(errorCode, (state.totals.rejected.get(errorCode) ?? 0) + 1);
@@ -229,8 +229,5 @@ function refuse(state: ServerState, refusal: Refusal): void {
   const success = channel?.accounting.rejected(errorCode);
   if (success !== undefined) send(state, connection.id, success);
   connection.ladder.count(blameless.has(errorCode) ? "excess" : "bad");
-  const { floodRejects, ladderMinShares } = state.options.limits;
-  if (connection.ladder.refused <= floodRejects + ladderMinShares * connection.channels.size) return;
-  log(state, { level: "info", event: "share-flood" }, { connection: connection.id });
-  closeConnection(state, connection, "too many refused shares");
+  endFlood(state, connection);
 }
