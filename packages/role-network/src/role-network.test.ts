@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import { mkdtemp, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DEMO_AUTHORITY_PUBLIC_KEY } from "@adit/noise";
 import { irohSettings, metricsRegister, openLog, type RoleContext } from "@adit/role-kit";
 import { describe, expect, test, vi } from "vitest";
@@ -19,6 +19,7 @@ describe("an authority key", () => {
   test("is made at first start for its owner only, and stays", async () => {
     const authorityKeyPath = join(await folder(), "keys", "authority.key");
     const first = await loadAuthority({ authorityKeyPath, certValiditySec: 60 });
+    expect(await readdir(dirname(authorityKeyPath))).toEqual(["authority.key"]);
     expect((await stat(authorityKeyPath)).mode & 0o777).toBe(0o600);
     expect(await loadAuthority({ authorityKeyPath, certValiditySec: 60 })).toEqual(first);
   });

@@ -2,6 +2,7 @@ import {
   closeSync,
   copyFileSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -123,6 +124,17 @@ test("a store of the first version is brought up to this one, with all it holds"
   expect(await store.totals()).toMatchObject({ shares: 200, blocks: 3 });
   const ids = (await store.blocks(9)).map(({ templateId }) => templateId);
   expect(new Set(ids)).toEqual(new Set([null, 2n ** 64n - 1n, 5n]));
+});
+
+test("a first start that was interrupted does not stop the next one", async () => {
+  using file = temporaryFile();
+  for (const end of [".new", ".new-journal", ".new-wal"]) writeFileSync(file.path + end, "half a page");
+  for (const shares of [1, 2]) {
+    await using store = await openSqliteStore({ path: file.path });
+    await store.append(sampleShare());
+    expect(await store.totals()).toMatchObject({ shares });
+  }
+  expect(readdirSync(file.folder).filter((name) => name.includes(".new"))).toEqual([]);
 });
 
 test("a copy of a store with its log, as a power cut leaves them, is whole", async () => {

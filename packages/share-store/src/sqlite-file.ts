@@ -1,24 +1,26 @@
-import { existsSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { Kysely, SqliteDialect, sql } from "kysely";
 import Database from "libsql";
 import { ShareStoreError } from "./share-store.ts";
 import { APPLICATION_ID, createTables, SCHEMA_VERSION, type Tables, upgradeTables } from "./sqlite-schema.ts";
 
 /**
- * Opens a store file, or creates it when nothing is there, with `synchronous=FULL` and under a lock that keeps every
- * other writer out. What is there and is no whole store is refused: taking it for a new store would lose its shares.
+ * Opens a store file, or creates it when nothing is there: aside and then under its name, so that a first start which is
+ * interrupted leaves nothing that the next one would have to take for a damaged store. It is opened with
+ * `synchronous=FULL` and under a lock that keeps every other writer out. What is there and is no whole store is refused: taking it for a new store would lose its shares.
  *
  * @throws ShareStoreError `locked`, `newer-schema`, `unreadable`, `disk-full`.
  */
 export async function openSqliteFile(path: string): Promise<Kysely<Tables>> {
   try {
     refuseRemains(path);
-    const isNew = !existsSync(path);
+    if (!existsSync(path)) await createFile(path);
     const db = new Kysely<Tables>({
       dialect: new SqliteDialect({ database: new Database(path, { timeout: 0 }) }),
     });
     try {
-      await prepare(db, { path, isNew });
+      await prepare(db, path);
       return db;
     } catch (error) {
       await db.destroy().catch(() => {});
@@ -51,8 +53,7 @@ export async function inTransaction<T>(db: Kysely<Tables>, work: (db: Kysely<Tab
 function refuseRemains(path: string): void {
   const size = statSync(path, { throwIfNoEntry: false })?.size;
   if (size === 0) {
-    const message = `${path} is empty; restore it, or delete it if it is left from a first start that was interrupted`;
-    throw new ShareStoreError("unreadable", message);
+    throw new ShareStoreError("unreadable", `${path} is empty; restore it from a backup, or delete it to start anew`);
   }
   if (size === undefined && existsSync(`${path}-wal`)) {
     throw new ShareStoreError(
@@ -62,12 +63,41 @@ function refuseRemains(path: string): void {
   }
 }
 
-/** A new file gets its tables before it gets a write-ahead log, so that it is never whole without them. */
-async function prepare(db: Kysely<Tables>, { path, isNew }: { path: string; isNew: boolean }): Promise<void> {
+async function createFile(path: string): Promise<void> {
+  const aside = `${path}.new`;
+  for (const end of ["", "-journal", "-wal"]) rmSync(aside + end, { force: true });
+  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: new Database(aside, { timeout: 0 }) }) });
+  try {
+    await sql`PRAGMA synchronous = FULL`.execute(db);
+    await inTransaction(db, createTables);
+  } finally {
+    await db.destroy();
+  }
+  try {
+    linkSync(aside, path);
+  } catch (error) {
+    // Another process was first; it has the store open, or had.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+  syncFolder(dirname(path));
+}
+
+/** A name survives a power cut only once its folder has been written too. */
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+async function prepare(db: Kysely<Tables>, path: string): Promise<void> {
   for (const pragma of ["locking_mode = EXCLUSIVE", "synchronous = FULL", "foreign_keys = ON"]) {
     await sql.raw(`PRAGMA ${pragma}`).execute(db);
   }
-  if (isNew && (await pragma(db, "application_id")) === 0) await inTransaction(db, createTables);
   await checkSchema(db, path);
   await sql`PRAGMA journal_mode = WAL`.execute(db);
   for (const table of ["worker", "block"]) await checkTable(db, { path, table });
