@@ -68,15 +68,19 @@ ${iroh(folder, listen.udp)}${limits(options.limits ?? "")}`;
 }
 
 /** A pool on both transports, whose templates come over TCP. */
-export function poolToml(folder: string, templateProvider: TestRole, options: ServerOptions = {}): string {
-  const { listen = anyPort, logLevel = "debug" } = options;
+export function poolToml(
+  folder: string,
+  templateProvider: TestRole,
+  options: ServerOptions & { readonly sharesPerMinute?: number; readonly shareBatchSize?: number } = {},
+): string {
+  const { listen = anyPort, logLevel = "debug", sharesPerMinute = SHARES_PER_MINUTE, shareBatchSize = 4 } = options;
   const { address } = templateProvider.listener("tcp");
   return `${server(folder, listen, logLevel)}
 network = "regtest"
 coinbase_reward_script = "addr(bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080)"
 pool_signature = "e2e"
-shares_per_minute = ${SHARES_PER_MINUTE}
-share_batch_size = 4
+shares_per_minute = ${sharesPerMinute}
+share_batch_size = ${shareBatchSize}
 ack_interval_secs = 1
 min_hashrate = 1000
 share_store_path = "${folder}/shares.db"
@@ -105,10 +109,11 @@ authority_pubkey = "${pool.details.authority_public_key}"
 export function translatorToml(
   folder: string,
   upstreams: readonly string[],
-  options: { readonly limits?: string; readonly logLevel?: string } = {},
+  options: { readonly limits?: string; readonly logLevel?: string; readonly aggregateChannels?: boolean } = {},
 ): string {
   return `${processKeys}
 log_level = "${options.logLevel ?? "debug"}"
+aggregate_channels = ${options.aggregateChannels ?? true}
 downstream_address = "127.0.0.1"
 downstream_port = 0
 

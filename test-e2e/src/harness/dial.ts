@@ -38,7 +38,12 @@ export async function dialPool(
   node?: IrohNodeManager,
   authority: string = pool.details.authority_public_key,
 ): Promise<Sv2Connection<"mining">> {
-  return await dialSv2(await dialStream(pool, node), client, {
+  return await setUpMining(await dialStream(pool, node), authority);
+}
+
+/** {@link dialPool} over a stream that is there already, which it takes over. */
+export async function setUpMining(stream: ByteStream, authority: string): Promise<Sv2Connection<"mining">> {
+  return await dialSv2(stream, client, {
     security: { noise: { crypto: pureCrypto, authority: decodeAuthorityPublicKey(authority) } },
     signal: new AbortController().signal,
     deadlineMs: DIAL_MS,

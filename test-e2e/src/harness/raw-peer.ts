@@ -13,6 +13,8 @@ import { until } from "./until.ts";
 
 /** A client that says whatever it is told, sealed properly or not at all. */
 export class RawPeer implements Disposable {
+  /** Everything sent so far, write by write, as it went over the wire. */
+  readonly sent: Uint8Array[] = [];
   readonly #stream: ByteStream;
   #received: Uint8Array = new Uint8Array(0);
   #ciphers: Ciphers | undefined;
@@ -35,13 +37,14 @@ export class RawPeer implements Disposable {
       entropy: systemEntropy,
       authority: decodeAuthorityPublicKey(authority),
     }).act1();
-    await this.#stream.write(bytes);
+    await this.send(bytes);
     this.#ciphers = next.act2(await this.#take(ACT2_SIZE), Date.now()).ciphers;
     return this;
   }
 
   /** Sends bytes as they are. A peer that has hung up takes none, which is no fault. */
   async send(bytes: Uint8Array): Promise<void> {
+    this.sent.push(bytes.slice());
     await this.#stream.write(bytes).catch(() => {});
   }
 
@@ -53,7 +56,12 @@ export class RawPeer implements Disposable {
 
   /** Sends a frame that is encoded already. */
   async sendWhole(frame: Uint8Array): Promise<void> {
-    await this.send(this.#seal(frame));
+    await this.send(this.seal(frame));
+  }
+
+  /** Seals a frame as the next one when there was a handshake, and sends nothing. */
+  seal(frame: Uint8Array): Uint8Array {
+    return this.#ciphers === undefined ? frame : this.#ciphers.sealer.seal(frame);
   }
 
   /** Sends only the header of a frame of `length` bytes. */
@@ -61,7 +69,7 @@ export class RawPeer implements Disposable {
     const frame = new Uint8Array(HEADER_SIZE + length);
     frame.set(encodeHeader({ extensionType: 0, channelMsg: false, messageType, length }));
     const header = this.#ciphers === undefined ? HEADER_SIZE : SEALED_HEADER_SIZE;
-    await this.send(this.#seal(frame).subarray(0, header));
+    await this.send(this.seal(frame).subarray(0, header));
   }
 
   /** Resolves to the next frame. */
@@ -77,12 +85,13 @@ export class RawPeer implements Disposable {
     await until("the other side closes the connection", () => this.#closed, timeoutMs);
   }
 
-  [Symbol.dispose](): void {
-    this.#stream.abort(new Error("done"));
+  /** Ends the connection as a peer does that has said all it has to say. */
+  async end(): Promise<void> {
+    await this.#stream[Symbol.asyncDispose]();
   }
 
-  #seal(frame: Uint8Array): Uint8Array {
-    return this.#ciphers === undefined ? frame : this.#ciphers.sealer.seal(frame);
+  [Symbol.dispose](): void {
+    this.#stream.abort(new Error("done"));
   }
 
   async #take(size: number): Promise<Uint8Array> {

@@ -7,13 +7,16 @@ import { TestRole } from "./test-role.ts";
 export class Stage implements AsyncDisposable {
   readonly folder: string;
   readonly #roles: TestRole[] = [];
+  readonly #preload: readonly string[];
 
-  private constructor(folder: string) {
+  private constructor(folder: string, preload: readonly string[]) {
     this.folder = folder;
+    this.#preload = preload;
   }
 
-  static async open(): Promise<Stage> {
-    return new Stage(await mkdtemp(join(tmpdir(), "adit-e2e-")));
+  /** `preload`: modules that every process loads first. */
+  static async open(preload: readonly string[] = []): Promise<Stage> {
+    return new Stage(await mkdtemp(join(tmpdir(), "adit-e2e-")), preload);
   }
 
   /** Starts a role in a folder of its own, which `toml` is told. A role started again under its name finds its files. */
@@ -22,7 +25,7 @@ export class Stage implements AsyncDisposable {
     await mkdir(folder, { recursive: true });
     const config = join(folder, "config.toml");
     await writeFile(config, toml(folder));
-    const role = new TestRole(name, { config, log: join(folder, `${name}.log`) });
+    const role = new TestRole(name, { config, log: join(folder, `${name}.log`), preload: this.#preload });
     this.#roles.push(role);
     return role;
   }

@@ -2,15 +2,19 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { until } from "./until.ts";
 
+/** A line that a {@link Sv1Client} heard. */
+export interface Sv1Line {
+  readonly id: unknown;
+  readonly method?: string;
+  readonly params?: readonly unknown[];
+  readonly result?: unknown;
+  readonly error?: unknown;
+}
+
 /** A Stratum V1 connection that sends whatever it is told, valid or not. */
 export class Sv1Client implements Disposable {
   /** Lines received, parsed. */
-  readonly received: {
-    readonly id: unknown;
-    readonly method?: string;
-    readonly result?: unknown;
-    readonly error?: unknown;
-  }[] = [];
+  readonly received: Sv1Line[] = [];
   readonly socket: Socket;
   #rest = "";
 
@@ -21,8 +25,10 @@ export class Sv1Client implements Disposable {
     socket.on("error", () => {});
   }
 
-  static async dial(address: string): Promise<Sv1Client> {
-    const socket = connect(Number(address.slice(address.lastIndexOf(":") + 1)), "127.0.0.1");
+  /** `from`: address to connect from, any of 127.0.0.0/8. */
+  static async dial(address: string, from = "127.0.0.1"): Promise<Sv1Client> {
+    const port = Number(address.slice(address.lastIndexOf(":") + 1));
+    const socket = connect({ port, host: "127.0.0.1", localAddress: from });
     await once(socket, "connect");
     return new Sv1Client(socket);
   }
@@ -32,8 +38,8 @@ export class Sv1Client implements Disposable {
     return this.socket.closed || this.socket.readableEnded;
   }
 
-  send(text: string): void {
-    this.socket.write(text);
+  send(data: string | Uint8Array): void {
+    this.socket.write(data);
   }
 
   request(id: number, method: string, params: readonly unknown[]): void {
@@ -43,6 +49,17 @@ export class Sv1Client implements Disposable {
   /** Resolves to the answer to a request. */
   async answer(id: number): Promise<{ readonly result?: unknown; readonly error?: unknown }> {
     return await until(`an answer to request ${id}`, () => this.received.find((line) => line.id === id), 20_000);
+  }
+
+  /** Asks and resolves to the answer. */
+  async ask(id: number, method: string, params: readonly unknown[]): Promise<ReturnType<Sv1Client["answer"]>> {
+    this.request(id, method, params);
+    return await this.answer(id);
+  }
+
+  /** The newest notification of a method. */
+  heard(method: string): Sv1Line | undefined {
+    return this.received.findLast((line) => line.method === method);
   }
 
   /** Resolves when the other side has ended the connection. */
@@ -57,6 +74,6 @@ export class Sv1Client implements Disposable {
   #receive(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
-    for (const line of lines) this.received.push(JSON.parse(line));
+    for (const line of lines) this.received.push(JSON.parse(line) as Sv1Line);
   }
 }

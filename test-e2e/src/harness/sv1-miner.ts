@@ -14,6 +14,8 @@ import { PacedSearch } from "./paced-search.ts";
 /** A Stratum V1 miner that hashes for real, in this process and on one socket for as long as that lives. */
 export class Sv1Miner implements Disposable {
   accepted = 0;
+  /** Shares sent. */
+  submitted = 0;
   /** Jobs it was given. */
   jobs = 0;
   readonly rejected: string[] = [];
@@ -51,6 +53,11 @@ export class Sv1Miner implements Disposable {
   /** Whether its one socket is still as open as at the start. */
   get isConnected(): boolean {
     return !this.#socket.closed && this.#socket.readable && this.#socket.writable;
+  }
+
+  /** Hashes no more, and stays. */
+  rest(): void {
+    this.#search.stop();
   }
 
   [Symbol.dispose](): void {
@@ -103,6 +110,7 @@ export class Sv1Miner implements Disposable {
     if (!meetsTarget(hash, target)) return;
     const extranonce2 = new Uint8Array(job.extranonce2Size);
     new DataView(extranonce2.buffer).setUint16(0, this.#extranonce2);
+    this.submitted += 1;
     this.#feed({ type: "submit", submit: { job, extranonce2, ntime, nonce, version } });
   }
 }

@@ -37,6 +37,16 @@ export class Sv2Miner implements AsyncDisposable {
     return this.#closed;
   }
 
+  /** Shares sent that the pool has neither accepted nor rejected. */
+  get unanswered(): number {
+    return this.#pending.size;
+  }
+
+  /** Finds no more shares; the connection stays. */
+  rest(): void {
+    this.#search.stop();
+  }
+
   /** Opens a channel and waits for its first job. Takes the connection over. `triesAtOnce`: as for {@link PacedSearch}. */
   static async open(
     connection: Sv2Connection<"mining">,

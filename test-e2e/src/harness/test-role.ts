@@ -50,12 +50,16 @@ export class TestRole {
   #complaint = "";
   #isRunning = true;
 
-  constructor(name: string, files: { readonly config: string; readonly log: string }) {
+  /** `files.preload`: modules that its process loads first. */
+  constructor(
+    name: string,
+    files: { readonly config: string; readonly log: string; readonly preload?: readonly string[] },
+  ) {
     this.name = name;
     this.logFile = files.log;
     this.#child = fork(aditMain, [name, "-c", files.config, "-f", files.log], {
       cwd: root,
-      execArgv: [...sourceFlags],
+      execArgv: [...sourceFlags, ...(files.preload ?? []).flatMap((module) => ["--import", module])],
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {

@@ -7,16 +7,36 @@ export interface Work {
   readonly header: Uint8Array;
   readonly target: Uint8Array;
   /** Submits what was found. */
-  readonly submit: (nonce: number) => void;
+  readonly submit: (nonce: number, hash: Hash) => void;
+}
+
+/** A share as its finder knows it. */
+export interface FoundShare {
+  /** Of its header. */
+  readonly hash: Hash;
+  /** 80 bytes. */
+  readonly header: Uint8Array;
+  /** Target of the job it was found with. */
+  readonly target: Uint8Array;
+}
+
+/** An answer for one or more shares. */
+export interface Acknowledgement {
+  /** How many it says they are. */
+  readonly count: number;
+  /** `new_shares_sum`; 0 on a connection that has no such thing. */
+  readonly sum: bigint;
+  /** Those that were open up to its sequence number. */
+  readonly shares: readonly FoundShare[];
 }
 
 /** What a link tells its seat. */
 export interface LinkEvents {
-  submitted(): void;
-  acknowledged(count: number, latencyMs: readonly number[]): void;
-  rejected(reason: string): void;
+  submitted(share: FoundShare): void;
+  acknowledged(count: number, latencyMs: readonly number[], acknowledgement: Acknowledgement): void;
+  rejected(reason: string, share: FoundShare | undefined): void;
   /** A submit whose answer will not come. */
-  uncertain(): void;
+  uncertain(share: FoundShare): void;
   /** New work, on this block. */
   job(prevHash: Uint8Array, at: number): void;
   fault(what: string): void;
@@ -39,7 +59,8 @@ export function search(work: Work, from: number, count: number): void {
   for (let tries = 0; tries < count; tries += 1) {
     const nonce = (from + tries) >>> 0;
     view.setUint32(76, nonce, true);
-    if (meetsTarget(doubleHash(work.header), work.target)) work.submit(nonce);
+    const found = doubleHash(work.header);
+    if (meetsTarget(found, work.target)) work.submit(nonce, found);
   }
 }
 

@@ -10,7 +10,7 @@ import {
   Sv1ClientSession,
   type Sv1ClientSubmit,
 } from "@adit/sv1";
-import type { Link, LinkEvents, Work } from "./link.ts";
+import type { FoundShare, Link, LinkEvents, Work } from "./link.ts";
 
 const DIAL_MS = 10_000;
 const TICK_MS = 5_000;
@@ -33,7 +33,7 @@ export class Sv1Link implements Link {
   readonly #socket: Socket;
   readonly #events: LinkEvents;
   readonly #session: Sv1ClientSession;
-  readonly #submits = new Map<Sv1ClientSubmit, number>();
+  readonly #submits = new Map<Sv1ClientSubmit, { readonly share: FoundShare; readonly at: number }>();
   readonly #timer: NodeJS.Timeout;
   #extranonce2 = 0;
   #cause = "closed by the translator";
@@ -73,7 +73,7 @@ export class Sv1Link implements Link {
   #end(): string {
     clearInterval(this.#timer);
     this.work = undefined;
-    for (const _ of this.#submits) this.#events.uncertain();
+    for (const { share } of this.#submits.values()) this.#events.uncertain(share);
     this.#submits.clear();
     return this.#cause;
   }
@@ -104,11 +104,14 @@ export class Sv1Link implements Link {
   }
 
   #settle(submit: Sv1ClientSubmit, outcome: Extract<Sv1ClientEffect, { type: "submit-result" }>["outcome"]): void {
-    const at = this.#submits.get(submit) ?? performance.now();
+    const open = this.#submits.get(submit);
     this.#submits.delete(submit);
-    if (outcome.kind === "accepted") this.#events.acknowledged(1, [performance.now() - at]);
-    else if (outcome.kind === "rejected") this.#events.rejected(reasonOf[outcome.reason] ?? outcome.reason);
-    else this.#events.uncertain();
+    if (open === undefined) return this.#events.fault("an answer to a share that was not open");
+    const { share, at } = open;
+    const answer = { count: 1, sum: 0n, shares: [share] };
+    if (outcome.kind === "accepted") this.#events.acknowledged(1, [performance.now() - at], answer);
+    else if (outcome.kind === "rejected") this.#events.rejected(reasonOf[outcome.reason] ?? outcome.reason, share);
+    else this.#events.uncertain(share);
   }
 
   /** Another extranonce2 for each job, so that no header is hashed twice when a job is sent again. */
@@ -118,13 +121,16 @@ export class Sv1Link implements Link {
     new DataView(extranonce2.buffer).setUint16(0, this.#extranonce2);
     const merkleRoot = pureHashing.merkleRoot(coinbaseOf(job, job.extranonce1, extranonce2), job.merklePath);
     const { version, prevHash, nbits, ntime } = job;
+    const header = encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce: 0 });
+    const target = targetToBytes(job.target);
     this.work = {
-      header: encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce: 0 }),
-      target: targetToBytes(job.target),
-      submit: (nonce) => {
+      header,
+      target,
+      submit: (nonce, hash) => {
         const submit = { job, extranonce2, ntime, nonce, version };
-        this.#submits.set(submit, performance.now());
-        this.#events.submitted();
+        const found = { hash, header: header.slice(), target };
+        this.#submits.set(submit, { share: found, at: performance.now() });
+        this.#events.submitted(found);
         this.#feed({ type: "submit", submit });
       },
     };

@@ -5,7 +5,7 @@ import { type ByteStream, dialSv2, type Sv2Connection } from "@adit/network-help
 import { alpns, type IrohNodeManager } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { decodeAuthorityPublicKey, pureCrypto } from "@adit/noise";
-import type { Link, LinkEvents, Work } from "./link.ts";
+import type { FoundShare, Link, LinkEvents, Work } from "./link.ts";
 import type { SeatSpec, Targets } from "./messages.ts";
 import { codeOf } from "./sv1-link.ts";
 
@@ -15,7 +15,7 @@ const ANY_TARGET = u256(new Uint8Array(32).fill(0xff));
 /** Who dials, from where. */
 export interface Sv2Dialler {
   readonly spec: SeatSpec;
-  readonly targets: Targets;
+  readonly targets: Pick<Targets, "poolTcp" | "poolTicket" | "authority">;
   readonly node: IrohNodeManager | undefined;
   readonly hashrate: number;
 }
@@ -27,8 +27,8 @@ export class Sv2Link implements Link {
   readonly #connection: Sv2Connection<"mining">;
   readonly #events: LinkEvents;
   readonly #client = new MiningClient();
-  /** When a submit was sent, by its sequence number, in order. */
-  readonly #submits = new Map<number, number>();
+  /** What was submitted and when, by its sequence number, in order. */
+  readonly #submits = new Map<number, { readonly share: FoundShare; readonly at: number }>();
   #channel: ClientChannel | undefined;
   #cause = "closed by the pool";
 
@@ -68,7 +68,7 @@ export class Sv2Link implements Link {
     }
     this.work = undefined;
     await this.#close();
-    for (const _ of this.#submits) this.#events.uncertain();
+    for (const { share } of this.#submits.values()) this.#events.uncertain(share);
     this.#submits.clear();
     return this.#cause;
   }
@@ -95,10 +95,12 @@ export class Sv2Link implements Link {
       case "job":
         return this.#start(event.job);
       case "shares-accepted":
-        return this.#acknowledge(event.lastSequenceNumber, event.count);
-      case "share-rejected":
+        return this.#acknowledge(event);
+      case "share-rejected": {
+        const share = this.#submits.get(event.sequenceNumber)?.share;
         this.#submits.delete(event.sequenceNumber);
-        return this.#events.rejected(event.errorCode);
+        return this.#events.rejected(event.errorCode, share);
+      }
       case "open-refused":
         return this.#give(`open refused: ${event.errorCode}`);
       case "channel-closed":
@@ -119,16 +121,18 @@ export class Sv2Link implements Link {
     this.#connection.abort(new Error(cause));
   }
 
-  #acknowledge(lastSequenceNumber: number, count: number): void {
+  #acknowledge({ lastSequenceNumber, count, sum }: Extract<ClientEvent, { type: "shares-accepted" }>): void {
     const now = performance.now();
     const latencies: number[] = [];
-    for (const [sequenceNumber, at] of this.#submits) {
+    const shares: FoundShare[] = [];
+    for (const [sequenceNumber, { share, at }] of this.#submits) {
       if (sequenceNumber > lastSequenceNumber) break;
       this.#submits.delete(sequenceNumber);
       latencies.push(now - at);
+      shares.push(share);
     }
     if (latencies.length !== count) this.#events.fault("acknowledged another number of shares than were open");
-    this.#events.acknowledged(count, latencies);
+    this.#events.acknowledged(count, latencies, { count, sum, shares });
   }
 
   #start(job: ClientJob): void {
@@ -137,18 +141,21 @@ export class Sv2Link implements Link {
     const merkleRoot = job.merkleRoot ?? extendedRoot(job, extranonce);
     if (channel === undefined || merkleRoot === undefined) return this.#events.fault("a job that cannot be mined");
     const { jobId, version, prevHash, nbits, minNtime: ntime } = job;
+    const header = encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce: 0 });
+    const target = job.targetBytes;
     this.work = {
-      header: encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce: 0 }),
-      target: job.targetBytes,
-      submit: (nonce) => {
+      header,
+      target,
+      submit: (nonce, hash) => {
         if (!channel.open) return;
         const share = { jobId, nonce, ntime, version };
         const message =
           channel.kind === "extended"
             ? channel.submitExtended({ ...share, extranonce })
             : channel.submitStandard(share);
-        this.#submits.set(message.sequenceNumber, performance.now());
-        this.#events.submitted();
+        const found = { hash, header: header.slice(), target };
+        this.#submits.set(message.sequenceNumber, { share: found, at: performance.now() });
+        this.#events.submitted(found);
         this.#connection.write(message).catch(() => {});
       },
     };
