@@ -2,7 +2,7 @@
 // from crates.io, and runs the tests that meet them. What is built is kept outside of the checkout, in the folder that
 // ADIT_INTEROP_CACHE names or ~/.cache/adit/interop. Needs cargo. Ends as `npm test` does.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { install, root } from "./install.mjs";
@@ -55,10 +55,32 @@ function installCapnp() {
   fail("pnpm test:interop needs Cap'n Proto to build pool_sv2: on Debian, apt-get install capnproto libcapnp-dev");
 }
 
+function installRole(name, version, ...flags) {
+  const args = ["install", "--quiet", "--locked", ...flags, "--root", roleFolder, `${name}@${version}`];
+  cargo(args, "roles-target", roleProfile);
+}
+
+/** Keeps the example files of a role beside its program. Cargo has them as long as it keeps the source. */
+function keepExamples(name, version) {
+  const kept = join(roleFolder, "config-examples", `${name}-${version}`);
+  if (existsSync(kept)) return true;
+  const sources = join(process.env.CARGO_HOME || join(homedir(), ".cargo"), "registry", "src");
+  for (const registry of existsSync(sources) ? readdirSync(sources) : []) {
+    const examples = join(sources, registry, `${name}-${version}`, "config-examples");
+    if (!existsSync(examples)) continue;
+    cpSync(examples, kept, { recursive: true });
+    return true;
+  }
+  return false;
+}
+
 function installRoles() {
   const roles = Object.entries(JSON.parse(readFileSync(join(workspace, "roles.json"), "utf8")));
   for (const [name, version] of roles) {
-    cargo(["install", "--quiet", "--locked", "--root", roleFolder, `${name}@${version}`], "roles-target", roleProfile);
+    installRole(name, version);
+    if (keepExamples(name, version)) continue;
+    installRole(name, version, "--force");
+    if (!keepExamples(name, version)) fail(`${name} ${version} has no config-examples`);
   }
 }
 

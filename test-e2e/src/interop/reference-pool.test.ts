@@ -32,11 +32,8 @@ afterAll(async () => {
 /** A translator at their pool, whose account is `name` there. */
 async function launchTranslator(name: string, { aggregated, authority }: { aggregated: boolean; authority?: string }) {
   const toml = (folder: string): string => {
-    const own = translatorToml(folder, [pool.upstream(authority)]).replace(
-      'user_identity = "e2e"',
-      `user_identity = "${name}"`,
-    );
-    return `aggregate_channels = ${aggregated}\n${own}`;
+    const own = translatorToml(folder, [pool.upstream(authority)], { aggregateChannels: aggregated });
+    return own.replace('user_identity = "e2e"', `user_identity = "${name}"`);
   };
   return await stage.launch("translator", toml, name);
 }

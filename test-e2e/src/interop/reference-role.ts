@@ -43,14 +43,17 @@ export async function newAuthority(): Promise<AuthorityKeys> {
   return { public: key("authority_public_key"), secret: key("authority_secret_key") };
 }
 
-function programOf(name: ReferenceRoleName): string {
+/** Where the reference roles are installed. Throws when nobody says. */
+export function referenceFolder(): string {
   const folder = process.env["ADIT_INTEROP_ROLES"];
-  if (folder === undefined || folder === "") {
-    throw new Error(
-      `ADIT_INTEROP_ROLES does not say where ${programs[name]} is: run these tests with pnpm test:interop`,
-    );
-  }
-  const path = join(folder, "bin", programs[name]);
+  if (folder !== undefined && folder !== "") return folder;
+  throw new Error(
+    "ADIT_INTEROP_ROLES does not say where the reference roles are: run these tests with pnpm test:interop",
+  );
+}
+
+function programOf(name: ReferenceRoleName): string {
+  const path = join(referenceFolder(), "bin", programs[name]);
   if (!existsSync(path)) throw new Error(`${path} is not installed: run these tests with pnpm test:interop`);
   return path;
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { difficultyOf, targetFromHashrate } from "@adit/bitcoin";
 import { openSqliteStore } from "@adit/share-store";
 import { describe, expect, test } from "vitest";
 import { HASHRATE, listensOn, poolToml, templateProviderToml } from "../harness/configs.ts";
@@ -13,6 +14,9 @@ const WAIT_MS = 120_000;
 const BLOCKS_OFTEN = 8 * HASHRATE;
 const BLOCKS_NEVER = 2 ** 48;
 const USER = "reference";
+const SHARES_PER_MINUTE = 240;
+/** Nonces tried fifty times a second, by a miner whose translator was told {@link HASHRATE}. */
+const FIVE_TIMES_AS_FAST = (5 * HASHRATE) / 50;
 
 /** Our provider and pool, and their translator at it. */
 class Mine implements AsyncDisposable {
@@ -133,7 +137,7 @@ monitoring_cache_refresh_secs = 1
 
 [downstream_difficulty_config]
 min_individual_miner_hashrate = ${HASHRATE}.0
-shares_per_minute = 240.0
+shares_per_minute = ${SHARES_PER_MINUTE}.0
 enable_vardiff = ${vardiff}
 job_keepalive_interval_secs = ${keepAliveSecs}
 ${upstream.repeat(options.upstreams ?? 1)}`;
@@ -240,6 +244,32 @@ describe("their translator at our pool", () => {
     expectHonest(await mine.channels());
     expect(miner.isConnected).toBe(true);
   });
+
+  test.each([true, false])(
+    "is held at its share rate by our vardiff, whether it adjusts its miners' difficulty too (%s) or not",
+    async (vardiff) => {
+      await using mine = await Mine.open({ aggregated: true, vardiff, hashesPerBlock: BLOCKS_NEVER });
+      using miner = await Sv1Miner.dial(mine.address, FIVE_TIMES_AS_FAST);
+      const claimed = difficultyOf(targetFromHashrate(HASHRATE, SHARES_PER_MINUTE));
+      const [harder] = await until(
+        "a harder target",
+        async () => {
+          const channels = await mine.channels();
+          return (channels[0]?.difficulty ?? 0) > 2 * claimed && channels;
+        },
+        WAIT_MS,
+      );
+      const before = harder?.shares_accepted ?? 0;
+      await until(
+        "shares at it",
+        async () => ((await mine.channels())[0]?.shares_accepted ?? 0) >= before + 20,
+        WAIT_MS,
+      );
+      expect(await mine.sent("SetTarget")).toBeGreaterThan(0);
+      expectHonest(await mine.channels());
+      expect([miner.isConnected, miner.rejected]).toEqual([true, []]);
+    },
+  );
 
   test("comes back to a pool that crashed", async () => {
     await using mine = await Mine.open({ aggregated: true, upstreams: 30 });
