@@ -161,6 +161,7 @@ describe("dial addresses", () => {
     `${id}?port=1`,
     `${id}?addr=1.2.3.4`,
     `${id}?addr=1.2.3.4:0`,
+    encodeTicket({ endpointId: id, relayUrls: [], addresses: ["1.2.3.4:0"] }),
     `${id}?addr=1.2.3.4:65536`,
     `${id}?addr=1.2.3:80`,
     `${id}?addr=1.2.3.999:80`,

@@ -15,7 +15,7 @@ export function parseIrohAddress(text: string): IrohAddress {
   const who = mark === -1 ? text : text.slice(0, mark);
   const base = isTicket(who) ? parseTicket(who) : { endpointId: parseEndpointId(who), relayUrls: [], addresses: [] };
   const relayUrls = new Set(base.relayUrls);
-  const addresses = new Set(base.addresses);
+  const addresses = new Set(base.addresses.map(readSocket));
   for (const [key, value] of mark === -1 ? [] : parameters(text.slice(mark + 1))) {
     if (key === "relay") relayUrls.add(readRelay(value));
     else if (key === "addr") addresses.add(readSocket(value));
