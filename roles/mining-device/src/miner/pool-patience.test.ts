@@ -15,12 +15,12 @@ function ticks(
   return undefined;
 }
 
-test("a pool without work is left after a minute, also when it had some", () => {
+test("a pool without work is left after half a minute, also when it had some", () => {
   const patience = new PoolPatience(0);
-  expect(ticks(patience, [1, 59], { working: false, resting: false })).toBeUndefined();
-  expect(ticks(patience, [60, 3600], { working: true, resting: false })).toBeUndefined();
+  expect(ticks(patience, [1, 29], { working: false, resting: false })).toBeUndefined();
+  expect(ticks(patience, [30, 3600], { working: true, resting: false })).toBeUndefined();
   expect(ticks(patience, [3601, 3700], { working: false, resting: false })).toEqual({
-    second: 3660,
+    second: 3630,
     reason: "the pool gives no work",
   });
 });

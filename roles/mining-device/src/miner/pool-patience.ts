@@ -1,5 +1,5 @@
 /** Without work for this long, a pool is of no use. */
-const WORKLESS_MS = 60_000;
+const WORKLESS_MS = 30_000;
 /** Hashing rests for shares without an answer; a pool that answers none of them for this long will not. */
 const UNANSWERED_MS = 30_000;
 /** Broken rules a pool may have at once, and how long until one is forgiven. */

@@ -177,7 +177,7 @@ describe("a Stratum V1 miner", () => {
     idle.handle({ type: "connected" }, 0);
     idle.handle({ type: "line", line: '{"id":1,"result":[[],"01020304",4],"error":null}' }, 0);
     idle.handle({ type: "line", line: '{"id":2,"result":true,"error":null}' }, 0);
-    expect(ticks((input, now) => idle.handle(input, now), 60)).toEqual(["the pool gives no work"]);
+    expect(ticks((input, now) => idle.handle(input, now), 30)).toEqual(["the pool gives no work"]);
   });
 
   test("leaves when the pool sends it away, without following to another host", () => {

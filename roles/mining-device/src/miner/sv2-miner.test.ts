@@ -191,7 +191,7 @@ test("a Stratum V2 miner leaves a pool that gives no work, keeps breaking the pr
   expect(ticks(idle, 100)).toEqual([]);
   const tip = { jobId: 999, prevHash: prevHash(9, 9).prevHash, minNtime: 0, nbits: 1 };
   idle.give({ type: "message", message: { name: "SetNewPrevHash", channelId, ...tip } });
-  expect(ticks(idle, 60)).toEqual(["the pool gives no work"]);
+  expect(ticks(idle, 30)).toEqual(["the pool gives no work"]);
 
   const broken = new Bench();
   const closing = (id: number) =>
