@@ -383,6 +383,17 @@ describe("vardiff", () => {
     expect(harness.server.status().hashrate).toBe(1);
   });
 
+  test("does not count shares that are refused", () => {
+    const harness = running({ vardiff: defaultVardiffOptions });
+    const view = harness.open(1, "extended", { nominalHashRate: 1000 });
+    const [good, bad] = [view.mine().message, badShare(view).message];
+    expect(shareErrors(harness.send(1, good))).toEqual([]);
+    for (let sent = 0; sent < 200; sent += 1) {
+      expect(shareErrors(harness.send(1, sent % 2 === 0 ? good : bad))).toHaveLength(1);
+    }
+    expect(messagesNamed(harness.tick(15), "SetTarget")).toEqual([]);
+  });
+
   test("goes on when a bound keeps the target as it is", () => {
     const harness = running({ vardiff: defaultVardiffOptions });
     harness.open(1, "extended", { nominalHashRate: 1e6, maxTarget: targetFromHashrate(1e6, 6) });
