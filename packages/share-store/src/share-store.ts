@@ -110,7 +110,12 @@ export interface ShareStore extends AsyncDisposable {
   countReject(reject: RejectRow): void;
   /** Resolves after the commit that holds the block. @throws ShareStoreError */
   recordBlock(block: BlockRow): Promise<void>;
-  /** Notes what became of a block that was recorded before; of another one, nothing is noted. @throws ShareStoreError */
+  /**
+   * Notes what became of a block that was recorded before, or is recorded with the same commit; of another one, nothing is
+   * noted.
+   *
+   * @throws ShareStoreError
+   */
   setBlockResult(block: { readonly hash: Uint8Array; readonly result: string; readonly at: number }): Promise<void>;
   workers(): Promise<readonly WorkerSummary[]>;
   /** Newest first. */

@@ -43,6 +43,7 @@ describe("the config of the template provider", () => {
     ['[embedded]\nnbits = "00000000"', "embedded.nbits"],
     ['[embedded]\nnbits = "217fffff"', "embedded.nbits"],
     ["[embedded]\nhashes_per_block = 1", "embedded.hashes_per_block"],
+    ["[embedded]\nhashes_per_block = 0", "embedded.hashes_per_block"],
     [
       "[embedded]\nhashes_per_block = 1e9\nblock_elsewhere_interval_secs = 60",
       "embedded.block_elsewhere_interval_secs",

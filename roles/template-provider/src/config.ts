@@ -129,6 +129,8 @@ function checkEmbedded(settings: EmbeddedSettings, context: z.core.$RefinementCt
   const problem = (path: string, message: string): void => {
     context.addIssue({ code: "custom", path: ["embedded", path], message, input: settings });
   };
+  // Refused by its own bounds already; zod asks here all the same.
+  if (!(settings.hashesPerBlock >= 1)) return;
   const target = targetOf(chainBits(settings));
   if (target === undefined) {
     problem("nbits", "expected a compact target between 1 and regtest's easiest, 207fffff");
