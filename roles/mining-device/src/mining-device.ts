@@ -32,6 +32,9 @@ interface Connection {
 /** Pause between the first tries of two connections, in milliseconds: pools refuse a source that opens many at once. */
 const START_INTERVAL_MS = 5;
 
+/** Pools have a say in why a connection ended: a reason code of theirs may be in it, after the address of an Iroh node. */
+const LONGEST_REASON = 512;
+
 /** Keeps all connections up, each hashing when it can, and tells how they do. */
 export class MiningDevice {
   readonly #parts: MiningDeviceParts;
@@ -124,8 +127,7 @@ export class MiningDevice {
   #onState(connection: Connection, state: UpstreamState): void {
     const { log } = this.#parts.context;
     connection.state = state.state === "connected" ? "mining" : state.state;
-    // Pools have a say in it.
-    connection.reason = state.state === "waiting" ? peerText(state.reason) : null;
+    connection.reason = state.state === "waiting" ? peerText(state.reason, LONGEST_REASON) : null;
     const fields = { connection: connection.number };
     if (state.state === "connected") log.info(fields, "mining");
     if (state.state !== "waiting") return;
