@@ -341,14 +341,20 @@ describe("vardiff", () => {
     expect(Number(harness.server.status().work) / (20 * 900)).toBeCloseTo(1, 0);
   });
 
-  test.each<[what: string, nominal: number, claimed: number, after: (measured: number) => number]>([
-    ["a client that tells what it found out itself is not believed twice", 1, 20, () => 20],
-    ["a client that tells less of it than was measured changes nothing", 1, 5, (measured) => measured],
-    ["the same downwards", 1000, 15, () => 15],
-    ["and of a fall that was measured already", 1000, 100, (measured) => measured],
-    ["miners that join scale what was measured", 40, 80, (measured) => 2 * measured],
-    ["miners that leave scale it, too", 10, 5, (measured) => measured / 2],
-  ])("%s", (_what, nominal, claimed, after) => {
+  test.each<readonly [what: string, claim: { nominal: number; claimed: number; after: (measured: number) => number }]>([
+    [
+      "a client that tells what it found out itself is not believed twice",
+      { nominal: 1, claimed: 20, after: () => 20 },
+    ],
+    [
+      "a client that tells less of it than was measured changes nothing",
+      { nominal: 1, claimed: 5, after: (was) => was },
+    ],
+    ["the same downwards", { nominal: 1000, claimed: 15, after: () => 15 }],
+    ["and of a fall that was measured already", { nominal: 1000, claimed: 100, after: (was) => was }],
+    ["miners that join scale what was measured", { nominal: 40, claimed: 80, after: (was) => 2 * was }],
+    ["miners that leave scale it, too", { nominal: 10, claimed: 5, after: (was) => was / 2 }],
+  ])("%s", (_what, { nominal, claimed, after }) => {
     const harness = running({ vardiff: defaultVardiffOptions });
     const view = harness.open(1, "extended", { nominalHashRate: nominal });
     mineFor(harness, view, { hashrate: 20, seconds: 300 });
