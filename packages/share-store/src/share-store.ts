@@ -153,3 +153,16 @@ export class ShareStoreError extends Error {
     this.code = code;
   }
 }
+
+/** All that is in a store file, for those who compare it with other books. */
+export interface StoreAudit {
+  /** What SQLite's own check of the whole file finds wrong; empty for a whole one. */
+  readonly damage: readonly string[];
+  /** Every single share that is still kept, oldest first. */
+  readonly shares: readonly ShareRow[];
+  readonly workers: readonly WorkerSummary[];
+  /** Work of every worker and minute. */
+  readonly minutes: readonly WorkMinute[];
+  /** Newest first. */
+  readonly blocks: readonly BlockRow[];
+}

@@ -1,6 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import type { BlockRow, RejectRow, ShareRow, Totals, WorkerSummary, WorkMinute } from "./share-store.ts";
-import type { StoreAudit } from "./sqlite-audit.ts";
+import type { BlockRow, RejectRow, ShareRow, StoreAudit, Totals, WorkerSummary, WorkMinute } from "./share-store.ts";
 import { inTransaction, openSqliteFile } from "./sqlite-file.ts";
 import type { Tables } from "./sqlite-schema.ts";
 
