@@ -6,7 +6,6 @@ export interface Plan {
   readonly minutes: number;
   readonly miners: number;
   readonly json: boolean;
-  readonly markdown: boolean;
   /** Hashes a second of each miner. */
   readonly hashrate: number;
   /** Miners that leave and come back in a second. */
@@ -35,7 +34,6 @@ export function readPlan(args: readonly string[]): Plan {
       minutes: { type: "string", default: "10" },
       miners: { type: "string", default: "1000" },
       json: { type: "boolean", default: false },
-      markdown: { type: "boolean", default: false },
     },
   });
   const minutes = within("--minutes", values.minutes, { from: 0.25, to: LONGEST_MINUTES });
@@ -44,7 +42,6 @@ export function readPlan(args: readonly string[]): Plan {
     minutes,
     miners,
     json: values.json,
-    markdown: values.markdown,
     hashrate: HASHRATE,
     churnPerSecond: Math.max(0.5, miners * 0.0015),
   };

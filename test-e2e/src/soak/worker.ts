@@ -2,7 +2,8 @@ import { readdirSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as pause } from "node:timers/promises";
 import { hex } from "@adit/bitcoin";
-import { IrohNodeManager } from "@adit/network-helpers/iroh";
+import type { IrohNodeManager } from "@adit/network-helpers/iroh";
+import { loopbackNode } from "../harness/dial.ts";
 import type { Link, LinkEvents } from "./link.ts";
 import type { Group, GroupCounts, SeatSpec, ToWorker, WorkerReport } from "./messages.ts";
 import { groups } from "./messages.ts";
@@ -59,7 +60,7 @@ class Worker {
 
   async #begin(begin: Begin): Promise<void> {
     this.#delay.enable();
-    for (let node = 0; node < begin.nodes; node += 1) this.#nodes.push(await startNode());
+    for (let node = 0; node < begin.nodes; node += 1) this.#nodes.push(await loopbackNode());
     setInterval(() => process.send?.(this.#report()), REPORT_MS);
     this.#seats = begin.seats.map((spec) => new Seat(this.#contextOf(spec, begin)));
     const perTurn = (begin.hashrate * TURN_MS * TURNS) / 1000;
@@ -154,17 +155,6 @@ class Worker {
       lagMs,
     };
   }
-}
-
-async function startNode(): Promise<IrohNodeManager> {
-  return await IrohNodeManager.start({
-    env: {},
-    relay: "disabled",
-    bind: ["127.0.0.1:0", "[::1]:0"],
-    allowedPeers: [],
-    maxConnectionsPerPeer: 8,
-    signal: new AbortController().signal,
-  });
 }
 
 const worker = new Worker();

@@ -3,6 +3,7 @@ import { MAX_TARGET, meetsTarget, sha256d, target, targetFromBits, targetToBytes
 import {
   type AcceptedShare,
   defaultChannelLimits,
+  defaultVardiffOptions,
   type ServerEffect,
   type ServerInput,
   WORK_OF_DIFFICULTY_1,
@@ -16,6 +17,7 @@ import {
   type SubmitSharesStandard,
   u256,
 } from "@adit/codec";
+import fc from "fast-check";
 import { sequence } from "../arbitraries.ts";
 import { type ClientView, Harness, prevHash, template } from "../inside.ts";
 import { miningMessage } from "../mining-messages.ts";
@@ -24,11 +26,17 @@ import { type Answer, type MiningStep, miningStep, type Twist } from "./mining-s
 
 type Submit = SubmitSharesStandard | SubmitSharesExtended;
 
+interface Run {
+  /** Whether targets follow the shares as well. */
+  readonly vardiff: boolean;
+  readonly steps: readonly MiningStep[];
+}
+
 /** The mining core with its clients, its template provider and its store. */
-export const miningServer: Target<readonly MiningStep[]> = {
-  inputs: sequence(miningStep, 120),
-  run(steps) {
-    const play = new Play();
+export const miningServer: Target<Run> = {
+  inputs: fc.record({ vardiff: fc.boolean(), steps: sequence(miningStep, 120) }),
+  run({ vardiff, steps }) {
+    const play = new Play(vardiff);
     for (const one of steps) play.take(one);
     play.finish();
   },
@@ -46,20 +54,7 @@ interface OpenChannel {
 
 /** Plays steps, and keeps an account of its own of what may be credited. */
 class Play {
-  readonly #harness = new Harness({
-    extranonce: { totalSize: 20, serverId: 1, indexSize: 1, start: 250 },
-    shareBatchSize: 3,
-    rewardOutputs: ({ coinbaseTxValueRemaining: value }) => [{ value, script: Uint8Array.of(0x51) }],
-    limits: {
-      ...defaultChannelLimits,
-      channelsPerConnection: 8,
-      pendingOpens: 8,
-      futureJobs: 4,
-      pastJobs: 4,
-      staleJobs: 4,
-      seenShares: 200,
-    },
-  });
+  readonly #harness: Harness;
   readonly #connections: number[] = [];
   /** Hashes of shares that are credited or wait for the store. */
   readonly #claimed = new Set<string>();
@@ -72,7 +67,22 @@ class Play {
   #recorded = 0;
   #acknowledged = { count: 0, sum: 0n };
 
-  constructor() {
+  constructor(vardiff: boolean) {
+    this.#harness = new Harness({
+      extranonce: { totalSize: 20, serverId: 1, indexSize: 1, start: 250 },
+      shareBatchSize: 3,
+      rewardOutputs: ({ coinbaseTxValueRemaining: value }) => [{ value, script: Uint8Array.of(0x51) }],
+      limits: {
+        ...defaultChannelLimits,
+        channelsPerConnection: 8,
+        pendingOpens: 8,
+        futureJobs: 4,
+        pastJobs: 4,
+        staleJobs: 4,
+        seenShares: 200,
+      },
+      vardiff: vardiff ? defaultVardiffOptions : null,
+    });
     this.#harness.store = (share) => this.#store(share);
     this.#connect(0, true);
     this.#template({
