@@ -16,6 +16,9 @@ import type { RoleStatus } from "./status.ts";
 import type { ReadyDetails, ReadyListener } from "./test-role.ts";
 import { until } from "./until.ts";
 
+/** Characters of a log that a failure shows. */
+const LOG_TAIL = 3000;
+
 /** A role run in this process as `runRole` would run it, for scenarios that need dozens of them. */
 export class RoleInProcess implements AsyncDisposable {
   /** Readiness over time: `ready`, or the reason against it. */
@@ -90,7 +93,11 @@ export class RoleInProcess implements AsyncDisposable {
       this.log()
         .split("\n")
         .find((line) => pattern.test(line));
-    return await until(`a log line ${pattern}`, found, timeoutMs);
+    try {
+      return await until(`a log line ${pattern}`, found, timeoutMs);
+    } catch (cause) {
+      throw new Error(`no log line ${pattern}; the log ends:\n${this.log().slice(-LOG_TAIL)}`, { cause });
+    }
   }
 
   /** Drains and stops. Rejects when the role has failed. */
