@@ -30,7 +30,7 @@ export const MIN_HASHRATE = 1000;
 const HONEST = { hashrate: MIN_HASHRATE, triesAtOnce: 20 };
 const ANSWER_MS = 5_000;
 /** Code that is compiled and caches that fill on the first attack stay. */
-const TOLERANCE: Tolerance = { heapMiB: 12, residentMiB: 200, descriptors: 4 };
+const TOLERANCE: Tolerance = { heapMiB: 6, residentMiB: 200, descriptors: 4 };
 
 /** A template provider, a pool, and honest miners at it over both transports, while somebody else attacks. */
 export class DoorScene implements AsyncDisposable {

@@ -109,15 +109,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const wire = dialect("mining");
 
-/** The message as it comes out of a receive buffer, which is overwritten as soon as the client has seen it. */
-function hear(client: MiningClient, sent: MiningMessage | CommonMessage): ReturnType<MiningClient["handle"]> {
+/** What the client makes of a message as it comes out of a receive buffer, and what overwrites that buffer. */
+interface Heard {
+  readonly events: ReturnType<MiningClient["handle"]>;
+  readonly overwrite: () => void;
+}
+
+function hear(client: MiningClient, sent: MiningMessage | CommonMessage): Heard {
   const frame = wire.encode(sent);
   const payload = frame.subarray(HEADER_SIZE);
   const decoded = wire.decode({ ...decodeHeader(frame), payload });
   if (decoded.kind !== "message") throw new Error(`the wire lost ${sent.name}`);
   const events = client.handle(decoded.message as MiningMessage | CommonMessage, 0);
-  payload.fill(0xee);
-  return events;
+  return { events, overwrite: () => payload.fill(0xee) };
 }
 
 class Run {
@@ -167,7 +171,8 @@ class Run {
   }
 
   #hear(sent: MiningMessage | CommonMessage): void {
-    for (const event of hear(this.client, sent)) {
+    const { events, overwrite } = hear(this.client, sent);
+    for (const event of events) {
       this.seen.add(event.type);
       if (event.type === "protocol-fault") this.seen.add(event.code);
       if (event.type === "job") {
@@ -176,6 +181,7 @@ class Run {
         this.#frozen.set(event.job, { target: event.job.target, snapshot: structuredClone(contents(event.job)) });
       }
     }
+    overwrite();
   }
 
   #ask({ requestId: id, standard }: { readonly requestId: number; readonly standard: boolean }): void {
