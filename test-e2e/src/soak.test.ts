@@ -76,12 +76,14 @@ test("a short soak of forty miners finds nothing, and counts what it did", async
 
 test("Ctrl-C ends a soak with what it has, and every process that it started", async () => {
   const args = [...sourceFlags, soakMain, "--minutes", "30", "--miners", "10"];
-  const child = spawn(process.execPath, args, { cwd: root, detached: true, stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(process.execPath, args, { cwd: root, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
+  let progress = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (progress += text));
   const ended = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
   try {
-    await until("the load begins", () => output.includes("the load begins"), 120_000);
+    await until("the load begins", () => progress.includes("the load begins"), 120_000);
     const group = (): readonly number[] =>
       processesWith("").flatMap(({ pid }) => (groupOf(pid) === child.pid ? [pid] : []));
     expect(group().length).toBeGreaterThanOrEqual(7);
