@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { Random } from "../interop/random.ts";
+import { Random } from "../harness/random.ts";
 
 /** The roles that are killed, upstream first. */
 export const roleNames = ["template-provider", "pool", "translator"] as const;

@@ -1,6 +1,6 @@
 import type { Entropy } from "@adit/noise";
 import fc from "fast-check";
-import { Random } from "../interop/random.ts";
+import { Random } from "../harness/random.ts";
 
 /** Any bytes, of any length up to `maxLength` alike. */
 export function anyBytes(maxLength: number): fc.Arbitrary<Uint8Array> {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { Random } from "../interop/random.ts";
+import { Random } from "../harness/random.ts";
 import type { Coverage } from "./coverage.ts";
 import type { Execution } from "./execution.ts";
 import { errorText, type Fault, smallerBytes } from "./fault.ts";

@@ -1,7 +1,7 @@
 import type { MiningMessage } from "@adit/codec";
 import fc from "fast-check";
+import { Random } from "../harness/random.ts";
 import { subjects } from "../interop/codec-peer.ts";
-import { Random } from "../interop/random.ts";
 import { randomMessage } from "../interop/random-messages.ts";
 
 /** Where in the tables the mining messages are. */

@@ -1,4 +1,4 @@
-import type { Random } from "../interop/random.ts";
+import type { Random } from "../harness/random.ts";
 import type { Guidance } from "./target.ts";
 
 /** Bytes at which lengths, signs and characters change their meaning. */

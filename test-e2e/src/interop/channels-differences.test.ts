@@ -1,11 +1,12 @@
 import { decodeTransaction, type Hash, meetsTarget, type TxOutput, targetFromBits, targetToBytes } from "@adit/bitcoin";
 import type { ClientJob } from "@adit/channels";
 import { expect, test } from "vitest";
+import { Random } from "../harness/random.ts";
 import type { Answer, Command, Settings, ShareAnswer } from "./channels/commands.ts";
 import { exchanges } from "./channels/compare.ts";
 import { OurChannels, START } from "./channels/our-channels.ts";
 import { isBlock, NBITS, ScenarioMaker } from "./channels/scenario.ts";
-import { Random, interopSeed as seed } from "./random.ts";
+import { interopSeed as seed } from "./seed.ts";
 
 /**
  * Where we differ from channels_sv2 on purpose: docs/decisions/0016. Each case ends with the command that shows it; when a

@@ -1,12 +1,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { Random } from "../harness/random.ts";
 import type { Command, Settings } from "./channels/commands.ts";
 import { Comparison, exchanges } from "./channels/compare.ts";
 import { OurChannels } from "./channels/our-channels.ts";
 import { RandomRun, type ShareKind, shareKinds } from "./channels/random-run.ts";
 import { ScenarioMaker } from "./channels/scenario.ts";
-import { Random, interopSeed as seed } from "./random.ts";
+import { interopSeed as seed } from "./seed.ts";
 
 const RUNS = 4;
 const SHARES_A_RUN = 500;

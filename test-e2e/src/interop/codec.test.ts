@@ -16,6 +16,7 @@ import {
   workerIdentityTlv,
 } from "@adit/codec";
 import { describe, expect, test } from "vitest";
+import { Random } from "../harness/random.ts";
 import {
   codecPeerValues,
   collectionOf,
@@ -31,8 +32,8 @@ import {
   subjects,
 } from "./codec-peer.ts";
 import { compareOutcomes, differences, mutatedFrame, ourOutcome } from "./mutated-frames.ts";
-import { Random, interopSeed as seed } from "./random.ts";
 import { randomMessage } from "./random-messages.ts";
+import { interopSeed as seed } from "./seed.ts";
 
 const MESSAGES_EACH_WAY = 50_000;
 const MUTATED_FRAMES = 20_000;

@@ -7,6 +7,7 @@ import {
   HEADER_SIZE,
   type Protocol,
 } from "@adit/codec";
+import type { Random } from "../harness/random.ts";
 import {
   encode,
   expectSameFrame,
@@ -17,7 +18,6 @@ import {
   type Subject,
   subjects,
 } from "./codec-peer.ts";
-import type { Random } from "./random.ts";
 import { randomMessage } from "./random-messages.ts";
 
 /** A kind of frame that one side takes and the other refuses. */

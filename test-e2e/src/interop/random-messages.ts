@@ -1,5 +1,5 @@
+import type { Random } from "../harness/random.ts";
 import { collectionOf, type Subject, subjects } from "./codec-peer.ts";
-import type { Random } from "./random.ts";
 
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
 const floats = [0, -0, 2 ** -149, -(2 ** -126 - 2 ** -149), 2 ** -126, 3.4028234663852886e38, -3.4028234663852886e38];

@@ -11,9 +11,10 @@ import {
   type Sv1Share,
 } from "@adit/sv1";
 import { describe, expect, test } from "vitest";
+import { Random } from "../harness/random.ts";
 import { hex } from "./codec-peer.ts";
 import { peerLines } from "./peer-lines.ts";
-import { Random, interopSeed as seed } from "./random.ts";
+import { interopSeed as seed } from "./seed.ts";
 
 const SESSIONS = 400;
 const NOW = 1_000_000;

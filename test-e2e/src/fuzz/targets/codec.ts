@@ -16,9 +16,9 @@ import {
   workerIdentityTlv,
 } from "@adit/codec";
 import fc from "fast-check";
+import { Random } from "../../harness/random.ts";
 import { encode } from "../../interop/codec-peer.ts";
 import { mutatedFrame } from "../../interop/mutated-frames.ts";
-import { Random } from "../../interop/random.ts";
 import { randomMessage } from "../../interop/random-messages.ts";
 import { anyBytes, damagedOneOf } from "../arbitraries.ts";
 import { rule, type Target, unlessRefused } from "../target.ts";

@@ -1,6 +1,6 @@
 import { type Hash, meetsTarget } from "@adit/bitcoin";
 import { type ClientJob, VERSION_ROLLING_MASK } from "@adit/channels";
-import type { Random } from "../random.ts";
+import type { Random } from "../../harness/random.ts";
 import type { Command } from "./commands.ts";
 import { type Given, isBlock, type ScenarioMaker, type ShareCommand } from "./scenario.ts";
 

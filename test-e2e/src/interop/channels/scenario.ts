@@ -12,8 +12,8 @@ import {
 } from "@adit/bitcoin";
 import { type ClientJob, coinbaseOf, VERSION_ROLLING_MASK } from "@adit/channels";
 import { type U256, u256 } from "@adit/codec";
+import type { Random } from "../../harness/random.ts";
 import { hex } from "../codec-peer.ts";
-import type { Random } from "../random.ts";
 import type { Command, OpenCommand } from "./commands.ts";
 import { type OurChannels, START } from "./our-channels.ts";
 import { payloadOf } from "./payload.ts";

@@ -1,6 +1,3 @@
-/** What all random values of a run follow from. Another one looks further: INTEROP_SEED=7 pnpm test:interop */
-export const interopSeed = Number(process.env["INTEROP_SEED"] ?? "20261127");
-
 /** A small seeded generator (sfc32): the same numbers for the same seed and index on every machine. */
 export class Random {
   #a: number;
