@@ -120,6 +120,36 @@ describe("the block ledger", () => {
     expect(summary(ledger.handle(tip(9n, bytes32(9))))).toEqual(["unknown"]);
   });
 
+  test("tells what blocks became that were decided unseen, by those that build on them", () => {
+    const ledger = new BlockLedger(pureHashing);
+    const parent = blockOf(template(1n));
+    const rival = blockOf(template(1n), 8);
+    const child = { ...blockOf(template(2n, { height: 201 })), prevHash: parent.hash, height: 201 };
+    const grandchild = { ...blockOf(template(3n, { height: 202 }), 9), prevHash: child.hash, height: 202 };
+    for (const block of [rival, parent, child, grandchild]) ledger.handle({ type: "found", block });
+    ledger.handle({ type: "provider-connected" });
+    ledger.handle({ type: "template", template: template(9n, { height: 203 }) });
+    expect(ledger.handle(tip(9n, grandchild.hash))).toEqual([
+      { type: "settle", hash: grandchild.hash, result: "accepted" },
+      { type: "settle", hash: child.hash, result: "accepted" },
+      { type: "settle", hash: parent.hash, result: "accepted" },
+      { type: "settle", hash: rival.hash, result: "superseded" },
+    ]);
+    // What is known tells of one that comes late, too; it is submitted all the same.
+    const late = blockOf(template(1n), 10);
+    expect(summary(ledger.handle({ type: "found", block: late }))).toEqual(["submit under 1", "superseded"]);
+  });
+
+  test("after a restart tells what a block became by one of its height that was accepted before", () => {
+    const ledger = new BlockLedger(pureHashing);
+    const [known, open] = [blockOf(template(1n)), blockOf(template(1n), 8)];
+    ledger.handle({ type: "found", block: known, result: "accepted" });
+    ledger.handle({ type: "found", block: open });
+    ledger.handle({ type: "provider-connected" });
+    ledger.handle({ type: "template", template: template(9n, { height: 203 }) });
+    expect(ledger.handle(tip(9n, bytes32(9)))).toEqual([{ type: "settle", hash: open.hash, result: "superseded" }]);
+  });
+
   test("settles a block at once that was found on a former tip, after submitting it all the same", () => {
     const ledger = connected();
     ledger.handle({ type: "template", template: template(2n, { height: 201 }) });

@@ -1,16 +1,20 @@
 import { decodeHeader, hex, parseBip34, type ShareHashing, stripWitness } from "@adit/bitcoin";
 import type { NewTemplate, SubmitSolution, TemplateSetNewPrevHash } from "@adit/codec";
 
-/** What is known of a block's fate, as the store keeps it. */
-export type BlockResult =
+/** What can be known of a block's fate, as the store keeps it. */
+export const blockResults = [
   /** Handed to the template provider, or waiting for it. */
-  | "pending"
+  "pending",
   /** The network builds on it. */
-  | "accepted"
+  "accepted",
   /** Another block of its height is built on. */
-  | "superseded"
+  "superseded",
   /** The chain went on by several blocks while nobody watched. */
-  | "unknown";
+  "unknown",
+] as const;
+
+/** One of {@link blockResults}. */
+export type BlockResult = (typeof blockResults)[number];
 
 /** A block as the ledger needs it. All byte fields are kept, not copied. */
 export interface LedgerBlock {
@@ -28,8 +32,8 @@ export interface LedgerBlock {
 
 /** Everything that bears on the fate of blocks. */
 export type LedgerInput =
-  /** A miner found one, or one still pending was read from the store. */
-  | { readonly type: "found"; readonly block: LedgerBlock }
+  /** A miner found one, or one was read from the store with what is known of it. */
+  | { readonly type: "found"; readonly block: LedgerBlock; readonly result?: BlockResult }
   | { readonly type: "provider-connected" }
   | { readonly type: "provider-lost" }
   | { readonly type: "template"; readonly template: NewTemplate }
@@ -89,7 +93,7 @@ export class BlockLedger {
   handle(input: LedgerInput): readonly LedgerEffect[] {
     switch (input.type) {
       case "found":
-        return this.#found(input.block);
+        return this.#found(input.block, input.result ?? "pending");
       case "provider-connected":
         this.#connected = true;
         this.#tip = undefined;
@@ -109,8 +113,8 @@ export class BlockLedger {
     }
   }
 
-  #found(block: LedgerBlock): readonly LedgerEffect[] {
-    const followed: Followed = { block, result: "pending", offered: "not" };
+  #found(block: LedgerBlock, result: BlockResult): readonly LedgerEffect[] {
+    const followed: Followed = { block, result, offered: "not" };
     this.#followed = [followed, ...this.#followed].slice(0, MAX_BLOCKS);
     return [...this.#offer(followed), ...this.#settle([followed])];
   }
@@ -121,15 +125,37 @@ export class BlockLedger {
     return [...this.#settle(this.#followed), ...this.#resubmit()];
   }
 
-  #settle(followed: readonly Followed[]): readonly LedgerEffect[] {
+  /** What the tip says of some blocks, and what that says of others. */
+  #settle(some: readonly Followed[]): readonly LedgerEffect[] {
     const tip = this.#tip;
     if (tip === undefined) return [];
-    return followed.flatMap((one) => {
-      const result = resultAt(one, tip);
-      if (result === one.result || result === "pending") return [];
-      one.result = result;
-      return [{ type: "settle", hash: one.block.hash, result } as const];
+    const before = new Map(this.#followed.map((followed) => [followed, followed.result]));
+    for (const followed of some) followed.result = resultAt(followed, tip);
+    this.#infer();
+    return this.#followed.flatMap(({ block, result }, at) => {
+      const was = before.get(this.#followed[at] as Followed);
+      return result === was || result === "pending" ? [] : [{ type: "settle", hash: block.hash, result } as const];
     });
+  }
+
+  /**
+   * Blocks whose decision nobody saw: one that an accepted block builds on is accepted, and one beside an accepted block
+   * of its height is superseded. Newest first, so that one pass goes all the way down.
+   */
+  #infer(): void {
+    const open = this.#followed.filter(({ result }) => result === "pending" || result === "unknown");
+    const byHeight = open.toSorted((one, other) => (other.block.height ?? 0) - (one.block.height ?? 0));
+    for (const followed of byHeight) {
+      const { block } = followed;
+      const accepted = this.#followed.filter(({ result }) => result === "accepted").map((one) => one.block);
+      if (accepted.some(({ prevHash }) => isSame(prevHash, block.hash))) followed.result = "accepted";
+    }
+    for (const followed of open) {
+      const { block, result } = followed;
+      const isBeside = (other: Followed): boolean =>
+        other.result === "accepted" && block.height !== undefined && other.block.height === block.height;
+      if (result !== "accepted" && this.#followed.some(isBeside)) followed.result = "superseded";
+    }
   }
 
   /** Offers what was found on the current tip to a provider that may not have it. */

@@ -12,7 +12,7 @@ import type { SubmitSolution } from "@adit/codec";
 import { peerText, type RoleContext } from "@adit/role-kit";
 import type { BlockRow, ShareStore } from "@adit/share-store";
 import type { BlockJournal } from "./block-journal.ts";
-import { BlockLedger, type BlockResult, type LedgerInput } from "./block-ledger.ts";
+import { BlockLedger, type BlockResult, blockResults, type LedgerInput } from "./block-ledger.ts";
 import type { PoolMetrics } from "./metrics.ts";
 
 /** What {@link Blocks} works with. */
@@ -128,11 +128,14 @@ export class Blocks {
 
   #restoreRow(row: BlockRow, isInserted: boolean): void {
     this.#keep({ row, isInserted, isDirty: !isInserted, isReported: false });
-    if (row.result !== "pending") return;
-    this.#options.log.warn({ hash: displayHash(row.hash), height: row.height }, "block still pending from before");
     const { height, templateId } = row;
+    const result = blockResults.find((known) => known === row.result) ?? "unknown";
+    if (result === "pending") {
+      this.#options.log.warn({ hash: displayHash(row.hash), height }, "block still pending from before");
+    }
     const block = { ...row, height: height ?? undefined, templateId: templateId ?? undefined };
-    this.handle({ type: "found", block });
+    // Those that are settled tell of others at their height.
+    this.handle({ type: "found", block, result });
   }
 
   /** A journal that fails delays no block: the store will have it all the same. */

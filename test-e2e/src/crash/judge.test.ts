@@ -173,9 +173,9 @@ const doctored: readonly (readonly [string, ViolationCode, (books: Draft<Books>)
   ],
   ["an accepted block that is not in the chain", "block-missing", (books) => (fateOf(books, 9).result = "accepted")],
   [
-    "a block of unknown fate that is not in the chain",
+    "a block of unknown fate that is neither in the chain nor beaten by one of its height",
     "block-missing",
-    (books) => (fateOf(books, 9).result = "unknown"),
+    (books) => Object.assign(fateOf(books, 9), { result: "unknown", height: 3 }),
   ],
   ["a connected block that is not in the chain", "block-missing", ({ logs }) => logs.connected.push(hashOf(9))],
   ["a block that is still pending", "block-open", (books) => (fateOf(books, 9).result = "pending")],
@@ -200,6 +200,15 @@ describe("the judge finds", () => {
     const books = agreeing();
     doctor(books);
     expect(new Set(judge(books).map((violation) => violation.code))).toEqual(new Set([code]));
+  });
+
+  test("no block of a miner behind the translator that the pool has not acknowledged", () => {
+    const books = agreeing();
+    const relayed = { owner: "translator", work: undefined, isBlock: true };
+    books.miners.shares.set(hashOf(8), mined(8, relayed)[1]);
+    expect(judge(books)).toEqual([]);
+    books.miners.shares.set(hashOf(7), mined(7, relayed)[1]);
+    expect(judge(books).map(({ code }) => code)).toEqual(["block-unrecorded"]);
   });
 
   test("what is wrong with shares and with the chain in the middle of a run as well", () => {

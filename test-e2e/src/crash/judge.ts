@@ -1,5 +1,14 @@
 import { DIFFICULTY_1, target, workOf } from "@adit/bitcoin";
-import type { Books, ChainBlock, LogBooks, MinersBooks, StoreBooks, Sum, TranslatorBooks } from "./books.ts";
+import type {
+  Books,
+  ChainBlock,
+  LogBooks,
+  MinedShare,
+  MinersBooks,
+  StoreBooks,
+  Sum,
+  TranslatorBooks,
+} from "./books.ts";
 
 /** What must not be. */
 export type ViolationCode =
@@ -87,14 +96,17 @@ export function judgeChain(chain: readonly ChainBlock[], { connected }: LogBooks
 }
 
 /** What must be true of blocks when nothing is under way any more. */
-function judgeBlocks({ miners, store, chain, logs }: Books): readonly Violation[] {
+function judgeBlocks({ miners, translator, store, chain, logs }: Books): readonly Violation[] {
   const inChain = new Set(chain.map(({ hash }) => hash));
   const recorded = new Set(store.blocks.map(({ hash }) => hash));
-  const acknowledged = [...miners.shares.values()].filter((share) => share.isBlock && share.acknowledged > 0);
+  // What a translator tells its miners is no word of the pool's.
+  const isAcknowledged = ({ hash, work, acknowledged: times }: MinedShare): boolean =>
+    work === undefined ? translator.acknowledged.has(hash) : times > 0;
+  const acknowledged = [...miners.shares.values()].filter((share) => share.isBlock && isAcknowledged(share));
   const known: readonly (readonly [string, readonly string[]])[] = [
     ["in the chain", [...inChain]],
     ["in the pool's log", logs.found],
-    ["acknowledged to its miner", acknowledged.map(({ hash }) => hash)],
+    ["acknowledged by the pool", acknowledged.map(({ hash }) => hash)],
   ];
   return [
     ...repeated(store.blocks.map(({ hash }) => hash)).map((hash) => violation("block-twice", `${hash} in the record`)),
@@ -182,17 +194,17 @@ function fate(
   isInChain: boolean,
 ): readonly Violation[] {
   const name = `${hash} at height ${height}`;
+  const isBeaten = chain.some((block) => block.height === height);
   switch (result) {
     case "accepted":
       return isInChain ? [] : [violation("block-missing", `${name} was accepted and is not in the chain`)];
-    case "superseded": {
+    case "superseded":
       if (isInChain) return [violation("block-misjudged", `${name} is in the chain`)];
-      const rival = chain.find((block) => block.height === height);
-      return rival === undefined ? [violation("block-misjudged", `${name} has no rival`)] : [];
-    }
+      return isBeaten ? [] : [violation("block-misjudged", `${name} has no rival`)];
     // The pool was away when it was decided. That is allowed only for a block that is not lost.
     case "unknown":
-      return isInChain ? [] : [violation("block-missing", `${name} is of unknown fate and not in the chain`)];
+      if (isInChain || isBeaten) return [];
+      return [violation("block-missing", `${name} is of unknown fate, without a rival and not in the chain`)];
     default:
       return [violation("block-open", `${name} is ${result}`)];
   }

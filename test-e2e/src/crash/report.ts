@@ -71,7 +71,7 @@ function bookRows({
     ["blocks in the record", store.blocks.length],
     ["of these accepted", results("accepted")],
     ["of these superseded by another of ours", results("superseded")],
-    ["of these in the chain and not told apart", results("unknown")],
+    ["of these decided while the pool was away, and not told apart", results("unknown")],
   ];
   return rows.map(([what, count]) => [what, String(count)]);
 }
