@@ -471,13 +471,15 @@ describe("admission", () => {
     await using server = await loopbackNode({ maxPending: 3 });
     await using listener = await server.transport("test").listen("", { signal: never });
     const serving = echoAll(listener.streams);
-    await raw.connect(only(listener, "127.0.0.1"), "test");
+    const silent = await raw.connect(only(listener, "127.0.0.1"), "test");
     await vi.waitFor(() => expect(server.stats().pending).toBe(1));
     const refused = client.transport("test").dial(only(listener, "127.0.0.1"), { signal: never });
     await expect(refused).rejects.toMatchObject({ code: "refused" });
     await using elsewhere = await loopbackNode();
     await ping(await elsewhere.transport("test").dial(only(listener, "[::1]"), { signal: never }));
     expect(server.stats().incoming).toMatchObject({ retried: 1, refused: { "too-many-pending": 1 } });
+    // Keeps it from the garbage collector until here: a connection that nobody holds ends.
+    expect(silent.closeReason()).toBeNull();
     await listener[Symbol.asyncDispose]();
     await serving;
   });
