@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { createKeyFile } from "@adit/network-helpers";
 import {
   authorityPublicKey,
   DEMO_AUTHORITY_PUBLIC_KEY,
@@ -68,23 +69,6 @@ async function loadOrCreate(path: string): Promise<string> {
   }
   const { secretKey } = generateAuthority();
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await createWhole(path, `${secretKey}\n`);
+  await createKeyFile(path, `${secretKey}\n`);
   return secretKey;
-}
-
-/** Written aside and linked into place: a first start that is interrupted leaves no half of a key behind. */
-async function createWhole(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
-  try {
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await link(temporary, path);
-  } finally {
-    await rm(temporary, { force: true });
-  }
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, link, mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { hex } from "@scure/base";
 import { NetworkError } from "../errors.ts";
+import { createKeyFile } from "../key-file.ts";
 import { decodeKey, KEY_SIZE } from "./endpoint-id.ts";
 
 /** Environment variable that holds the secret key itself, as 64 hex digits or base32. */
@@ -78,27 +79,16 @@ function parseKey(content: Uint8Array): Uint8Array | undefined {
   return /^[0-9a-f]{64}$/i.test(text) ? hex.decode(text.toLowerCase()) : undefined;
 }
 
-/** Written aside and linked into place: the file appears whole, and never over one that exists. */
 async function createKey(path: string): Promise<Uint8Array> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const key = new Uint8Array(randomBytes(KEY_SIZE));
-  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   try {
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await file.writeFile(`${hex.encode(key)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await link(temporary, path);
+    await createKeyFile(path, `${hex.encode(key)}\n`);
     return key;
   } catch (error) {
     const existing = hasCode(error, "EEXIST") ? await readKey(path) : undefined;
     if (existing === undefined) throw error;
     return existing;
-  } finally {
-    await rm(temporary, { force: true });
   }
 }
 
