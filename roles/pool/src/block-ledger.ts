@@ -129,13 +129,12 @@ export class BlockLedger {
   #settle(some: readonly Followed[]): readonly LedgerEffect[] {
     const tip = this.#tip;
     if (tip === undefined) return [];
-    const before = new Map(this.#followed.map((followed) => [followed, followed.result]));
+    const before = this.#followed.map(({ result }) => result);
     for (const followed of some) followed.result = resultAt(followed, tip);
     this.#infer();
-    return this.#followed.flatMap(({ block, result }, at) => {
-      const was = before.get(this.#followed[at] as Followed);
-      return result === was || result === "pending" ? [] : [{ type: "settle", hash: block.hash, result } as const];
-    });
+    return this.#followed.flatMap(({ block, result }, at) =>
+      result === before[at] || result === "pending" ? [] : [{ type: "settle", hash: block.hash, result } as const],
+    );
   }
 
   /**
@@ -144,18 +143,23 @@ export class BlockLedger {
    */
   #infer(): void {
     const open = this.#followed.filter(({ result }) => result === "pending" || result === "unknown");
-    const byHeight = open.toSorted((one, other) => (other.block.height ?? 0) - (one.block.height ?? 0));
-    for (const followed of byHeight) {
-      const { block } = followed;
-      const accepted = this.#followed.filter(({ result }) => result === "accepted").map((one) => one.block);
-      if (accepted.some(({ prevHash }) => isSame(prevHash, block.hash))) followed.result = "accepted";
+    const builtOn = new Set(this.#accepted().map(({ prevHash }) => hex(prevHash)));
+    for (const followed of open.toSorted((one, other) => (other.block.height ?? 0) - (one.block.height ?? 0))) {
+      if (!builtOn.has(hex(followed.block.hash))) continue;
+      followed.result = "accepted";
+      builtOn.add(hex(followed.block.prevHash));
     }
+    const decided = new Set(this.#accepted().flatMap(({ height }) => height ?? []));
     for (const followed of open) {
       const { block, result } = followed;
-      const isBeside = (other: Followed): boolean =>
-        other.result === "accepted" && block.height !== undefined && other.block.height === block.height;
-      if (result !== "accepted" && this.#followed.some(isBeside)) followed.result = "superseded";
+      if (result !== "accepted" && block.height !== undefined && decided.has(block.height)) {
+        followed.result = "superseded";
+      }
     }
+  }
+
+  #accepted(): readonly LedgerBlock[] {
+    return this.#followed.filter(({ result }) => result === "accepted").map(({ block }) => block);
   }
 
   /** Offers what was found on the current tip to a provider that may not have it. */
