@@ -1,3 +1,5 @@
+import { TokenBucket } from "@adit/channels";
+
 /** Without work for this long although miners want some, an upstream is of no use. */
 const WORKLESS_MS = 30_000;
 /** As many shares in a row refused for this long: an upstream that credits nothing. */
@@ -7,9 +9,8 @@ const UNANSWERED: readonly Patience[] = [
   { shares: 1000, ms: 60_000 },
   { shares: 100, ms: 1_800_000 },
 ];
-/** Broken rules an upstream may have at once, and how long until one is forgiven. */
-const FAULTS = 16;
-const FAULT_FORGIVEN_MS = 60_000;
+/** Broken rules an upstream may have at once, and how many are forgiven a second. */
+const FAULTS = { burst: 16, perSecond: 1 / 60 };
 
 /** What is borne: fewer shares in a row than these, or for less than this time. */
 interface Patience {
@@ -28,14 +29,13 @@ interface Streak {
  * whether it is the one to dial again first. Times are milliseconds that never run backwards.
  */
 export class UpstreamTrust {
+  readonly #faults = new TokenBucket(FAULTS, 0);
   #asked = false;
   #credited = false;
   #left = false;
   #worklessSince: number | undefined;
   #unanswered: Streak | undefined;
   #refused: Streak | undefined;
-  #faults = 0;
-  #faultsAt = 0;
 
   /** Whether it credited work, or was never asked for any. */
   get deserved(): boolean {
@@ -67,10 +67,7 @@ export class UpstreamTrust {
 
   /** It broke a rule of the protocol. Returns why to leave it, if that is to be. */
   broke(now: number, code: string): string | undefined {
-    const forgiven = (now - this.#faultsAt) / FAULT_FORGIVEN_MS;
-    this.#faults = Math.max(0, this.#faults - forgiven) + 1;
-    this.#faultsAt = now;
-    return this.#faults > FAULTS ? this.leave(`the upstream keeps breaking the protocol: ${code}`) : undefined;
+    return this.#faults.take(now) ? undefined : this.leave(`the upstream keeps breaking the protocol: ${code}`);
   }
 
   /** A second has passed. `wanting`: there are miners. `working`: any of them has work. Returns why to leave it. */

@@ -1,5 +1,6 @@
 import { difficultyOf, type Target, targetToBytes, type Work, workOf } from "@adit/bitcoin";
 import { type U256, u256 } from "@adit/codec";
+import { TokenBucket } from "../token-bucket.ts";
 import type { Vardiff } from "../vardiff.ts";
 import type { ConnectionId, MiningServerOptions } from "./effects.ts";
 import type { ExtranonceLease } from "./extranonce-allocator.ts";
@@ -7,7 +8,6 @@ import { History } from "./history.ts";
 import { type ActivatedJob, type FoundJob, JobStore } from "./job-store.ts";
 import { InvalidLadder } from "./ladder.ts";
 import { ShareAccounting } from "./share-accounting.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 /** A target with everything that is derived from it once instead of for each share. */
 export interface ShareTerms {

@@ -1,9 +1,9 @@
 import { REQUIRES_STANDARD_JOBS, REQUIRES_WORK_SELECTION, WORKER_HASHRATE_TRACKING } from "@adit/codec";
+import { TokenBucket } from "../token-bucket.ts";
 import type { Channel } from "./channel.ts";
 import type { ConnectionId } from "./effects.ts";
 import { InvalidLadder } from "./ladder.ts";
 import type { ChannelLimits } from "./limits.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 /** The group of every connection's channels: the same everywhere, so that one job is the same bytes for all. */
 export const GROUP_CHANNEL_ID = 1;

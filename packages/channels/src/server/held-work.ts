@@ -1,6 +1,6 @@
+import { TokenBucket } from "../token-bucket.ts";
 import type { ChainTip, Job } from "./job-store.ts";
 import type { ChannelLimits } from "./limits.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 /** A job before it is told: its id is given then, so that ids grow in the order channels hear of them. */
 export type UntoldJob = Omit<Job, "id">;
