@@ -16,6 +16,16 @@ export function errorText(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message).split("\n").slice(0, LINES).join("\n") : String(error);
 }
 
+/** Takes one input. Resolves to the rule it broke, if it did. */
+export async function faultOf(execution: Execution, input: unknown): Promise<Fault | undefined> {
+  try {
+    await execution.take(input);
+    return undefined;
+  } catch (error) {
+    return { input, error: errorText(error) };
+  }
+}
+
 /**
  * Whether inputs keep the rules, as a property; from the time it is made on it has `ms` to make a fault smaller. fast-check's
  * own limit of time would give up an asynchronous run halfway, and its fault with it.

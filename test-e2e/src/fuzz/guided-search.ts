@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { Random } from "../harness/random.ts";
 import type { Coverage } from "./coverage.ts";
 import type { Execution } from "./execution.ts";
-import { errorText, type Fault, smallerBytes } from "./fault.ts";
+import { type Fault, faultOf, smallerBytes } from "./fault.ts";
 import { mutated } from "./mutation.ts";
 import type { Extent } from "./search.ts";
 import type { Guidance } from "./target.ts";
@@ -54,29 +54,20 @@ export class GuidedSearch {
   }
 
   async #takeAll(batch: readonly Uint8Array[]): Promise<Fault | undefined> {
-    const { coverage } = this.#options;
+    const { coverage, execution } = this.#options;
     for (const input of batch) {
-      const fault = await this.#take(input);
+      const fault = await faultOf(execution, input);
       if (fault !== undefined) return fault;
     }
     const reached = coverage.take();
     if (!coverage.isNew(reached)) return undefined;
     for (const input of batch) {
-      const fault = await this.#take(input);
+      const fault = await faultOf(execution, input);
       if (fault !== undefined) return fault;
       if (coverage.absorb(coverage.take())) this.#corpus.push(input);
     }
     // What only a first time reaches, as a cache that is filled, is not reached again.
     coverage.absorb(reached);
     return undefined;
-  }
-
-  async #take(input: Uint8Array): Promise<Fault | undefined> {
-    try {
-      await this.#options.execution.take(input);
-      return undefined;
-    } catch (error) {
-      return { input, error: errorText(error) };
-    }
   }
 }

@@ -31,7 +31,7 @@ export interface JobResult {
   } | null;
 }
 
-/** What a process says: that it is ready, or what came of its job, or that the job itself could not be done. */
+/** What a process says: what came of its job, or that the job itself could not be done. */
 export type FromProcess =
   | { readonly type: "result"; readonly result: JobResult }
   | { readonly type: "broken"; readonly error: string };

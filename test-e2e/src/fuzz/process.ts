@@ -4,7 +4,7 @@
  */
 import { Coverage } from "./coverage.ts";
 import { Execution } from "./execution.ts";
-import { errorText, type Fault } from "./fault.ts";
+import { errorText, type Fault, faultOf } from "./fault.ts";
 import { Growth } from "./growth.ts";
 import { GuidedSearch } from "./guided-search.ts";
 import { inputOf, shownInput, storedInput } from "./input-form.ts";
@@ -24,7 +24,7 @@ async function perform(job: Job, journal: Journal): Promise<JobResult> {
   const execution = new Execution(target, { journal, growth });
   let fault: Fault | undefined;
   let corpus: number | null = null;
-  if (job.type === "replay") fault = await replay(execution, inputOf(job.input));
+  if (job.type === "replay") fault = await faultOf(execution, inputOf(job.input));
   else {
     const extent = { seed: job.seed, until: performance.now() + job.ms };
     if (coverage === undefined) fault = await searchGenerated(target, execution, extent);
@@ -48,15 +48,6 @@ async function perform(job: Job, journal: Journal): Promise<JobResult> {
 
 function storedFault({ input, error }: Fault): JobResult["fault"] {
   return { input: storedInput(input), shown: shownInput(input), error, endedProcess: false };
-}
-
-async function replay(execution: Execution, input: unknown): Promise<Fault | undefined> {
-  try {
-    await execution.take(input);
-    return undefined;
-  } catch (error) {
-    return { input, error: errorText(error) };
-  }
 }
 
 async function answer(job: Job, path: string): Promise<FromProcess> {

@@ -1,10 +1,10 @@
-import { bip34Prefix, MAX_TARGET, pureHashing, targetToBytes } from "@adit/bitcoin";
+import { MAX_TARGET, pureHashing, targetToBytes } from "@adit/bitcoin";
 import { defaultChannelLimits, MiningClient, MiningClientError, MiningServer } from "@adit/channels";
-import { type MiningMessage, type NewTemplate, u256 } from "@adit/codec";
+import { type MiningMessage, u256 } from "@adit/codec";
 import { defaultSv1Limits, Sv1ServerSession } from "@adit/sv1";
 import fc from "fast-check";
 import { sequence } from "../arbitraries.ts";
-import { Bench, EASY, EXTRANONCE1, fromMiner, lineFrom, testJob } from "../inside.ts";
+import { Bench, EASY, EXTRANONCE1, fromMiner, lineFrom, prevHash, template, testJob } from "../inside.ts";
 import { type MessageSeed, messageSeed, miningMessage } from "../mining-messages.ts";
 import { step, type Target, unlessRefused } from "../target.ts";
 
@@ -72,7 +72,9 @@ export function lastingServer(): Target<readonly Happening[]> {
     } else if (what === "template" || what === "tip") {
       templates += 1;
       server.handle({ type: "template", template: template(templates) }, now);
-      if (what === "tip") server.handle({ type: "prev-hash", prevHash: tip(templates, now) }, now);
+      if (what !== "tip") return;
+      const tip = { prevHash: u256(new Uint8Array(32).fill(templates)), headerTimestamp: Math.floor(now / 1_000) };
+      server.handle({ type: "prev-hash", prevHash: prevHash(templates, tip) }, now);
     } else if (connection !== undefined) {
       const input = {
         type: "message",
@@ -168,35 +170,4 @@ function lasting(sender: "client" | "server", take: (happening: Happening) => vo
 function openable(message: MiningMessage): MiningMessage {
   if (message.name === "OpenExtendedMiningChannel") return { ...message, minExtranonceSize: 4, nominalHashRate: 1 };
   return message.name === "OpenStandardMiningChannel" ? { ...message, nominalHashRate: 1 } : message;
-}
-
-function template(at: number): NewTemplate {
-  return {
-    name: "NewTemplate",
-    templateId: BigInt(at),
-    futureTemplate: true,
-    version: 0x20000000,
-    coinbaseTxVersion: 2,
-    coinbasePrefix: bip34Prefix(800_000),
-    coinbaseTxInputSequence: 0xfffffffe,
-    coinbaseTxValueRemaining: 5_000_000_000n,
-    coinbaseTxOutputsCount: 0,
-    coinbaseTxOutputs: new Uint8Array(0),
-    merklePath: [u256(new Uint8Array(32).fill(at))],
-    coinbaseTxLocktime: 0,
-  };
-}
-
-function tip(
-  at: number,
-  now: number,
-): Extract<Parameters<MiningServer["handle"]>[0], { type: "prev-hash" }>["prevHash"] {
-  return {
-    name: "SetNewPrevHash",
-    templateId: BigInt(at),
-    prevHash: u256(new Uint8Array(32).fill(at)),
-    headerTimestamp: Math.floor(now / 1_000),
-    nBits: 0x1d00ffff,
-    target: u256(targetToBytes(MAX_TARGET)),
-  };
 }
