@@ -9,7 +9,7 @@ export type { FrameReader } from "./frame-reader.ts";
 export type { FrameWriter } from "./frame-writer.ts";
 export { HandshakeGate, type HandshakeGateOptions } from "./handshake-gate.ts";
 export { formatHostPort, type HostPort, parseHostPort } from "./host-port.ts";
-export { createKeyFile } from "./key-file.ts";
+export { createKeyFile } from "./iroh/key-file.ts";
 export {
   type ClientSecurity,
   MAX_PAYLOAD_BEFORE_SETUP,

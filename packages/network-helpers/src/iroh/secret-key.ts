@@ -4,8 +4,8 @@ import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { hex } from "@scure/base";
 import { NetworkError } from "../errors.ts";
-import { createKeyFile } from "../key-file.ts";
 import { decodeKey, KEY_SIZE } from "./endpoint-id.ts";
+import { createKeyFile } from "./key-file.ts";
 
 /** Environment variable that holds the secret key itself, as 64 hex digits or base32. */
 const SECRET_VARIABLE = "IROH_SECRET";
