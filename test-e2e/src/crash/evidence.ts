@@ -1,4 +1,5 @@
-import { copyFile, mkdtemp, rm, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { displayHash } from "@adit/bitcoin";
 import { auditSqliteStore } from "@adit/share-store";
 import type { LogLine } from "../harness/test-role.ts";
@@ -13,7 +14,7 @@ export async function readStore({ sharesPath, folder }: Pick<Cast, "sharesPath" 
   const copies = await mkdtemp(`${folder}/audit-`);
   const path = `${copies}/shares.db`;
   try {
-    for (const end of ["", "-wal"]) if (await exists(sharesPath + end)) await copyFile(sharesPath + end, path + end);
+    for (const end of ["", "-wal"]) if (existsSync(sharesPath + end)) await copyFile(sharesPath + end, path + end);
     const { damage, shares, workers, minutes, blocks } = await auditSqliteStore(path);
     return {
       damage,
@@ -52,11 +53,4 @@ function sumOf(sum: {
   readonly work: bigint;
 }): Sum {
   return { owner: sum.userIdentity, worker: sum.worker, shares: sum.shares, work: sum.work };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
 }

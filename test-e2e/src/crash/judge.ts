@@ -99,10 +99,9 @@ export function judgeChain(chain: readonly ChainBlock[], { connected }: LogBooks
 function judgeBlocks({ miners, translator, store, chain, logs }: Books): readonly Violation[] {
   const inChain = new Set(chain.map(({ hash }) => hash));
   const recorded = new Set(store.blocks.map(({ hash }) => hash));
-  // What a translator tells its miners is no word of the pool's.
-  const isAcknowledged = ({ hash, work, acknowledged: times }: MinedShare): boolean =>
-    work === undefined ? translator.acknowledged.has(hash) : times > 0;
-  const acknowledged = [...miners.shares.values()].filter((share) => share.isBlock && isAcknowledged(share));
+  const acknowledged = [...miners.shares.values()].filter(
+    (share) => share.isBlock && isAcknowledged(share, translator),
+  );
   const known: readonly (readonly [string, readonly string[]])[] = [
     ["in the chain", [...inChain]],
     ["in the pool's log", logs.found],
@@ -119,6 +118,11 @@ function judgeBlocks({ miners, translator, store, chain, logs }: Books): readonl
       .filter((faults) => faults.some((fault) => fault !== "stale-template"))
       .map((faults) => violation("solution-refused", faults.join(", "))),
   ];
+}
+
+/** Whether the pool has acknowledged a share. What a translator tells its miners is no word of the pool's. */
+export function isAcknowledged({ hash, work, acknowledged }: MinedShare, translator: TranslatorBooks): boolean {
+  return work === undefined ? translator.acknowledged.has(hash) : acknowledged > 0;
 }
 
 function missing(miners: MinersBooks, translator: TranslatorBooks, store: StoreBooks): readonly Violation[] {

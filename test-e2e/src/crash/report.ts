@@ -1,4 +1,6 @@
+import { table } from "../harness/table.ts";
 import type { Findings, Kill } from "./conductor.ts";
+import { isAcknowledged } from "./judge.ts";
 import { plannedBirths, roleNames } from "./plan.ts";
 
 /** The report, in markdown. */
@@ -13,12 +15,12 @@ export function reportText(findings: Findings): string {
     "",
     ...violations.map(({ code, detail }) => `- ${code}: ${detail}`),
     ...(violations.length > 0 ? [""] : []),
-    ...table(
+    table([
       ["role", "kills", "starts interrupted", "ready p50 / p99 s", "accepted share p50 / p99 / most s"],
-      roleRows(kills),
-    ),
+      ...roleRows(kills),
+    ]),
     "",
-    ...(findings.books === undefined ? [] : table(["what", "count"], bookRows(findings.books))),
+    ...(findings.books === undefined ? [] : [table([["what", "count"], ...bookRows(findings.books)])]),
   ].join("\n");
 }
 
@@ -47,8 +49,6 @@ function bookRows({
   const direct = mined.filter(({ work }) => work !== undefined);
   const relayed = mined.filter(({ work }) => work === undefined);
   const stored = new Set(store.shares.map(({ hash }) => hash));
-  const toldOf = (share: (typeof mined)[number]): boolean =>
-    share.work === undefined ? translator.acknowledged.has(share.hash) : share.acknowledged > 0;
   const results = (result: string): number => store.blocks.filter((block) => block.result === result).length;
   const inDoubt = [
     ...direct.filter(({ acknowledged, refused }) => acknowledged === 0 && refused === undefined),
@@ -59,7 +59,7 @@ function bookRows({
   const accepted = relayed.filter(({ acknowledged }) => acknowledged > 0);
   const rows: readonly (readonly [string, number])[] = [
     ["shares sent by miners", mined.length],
-    ["direct shares acknowledged", direct.filter(toldOf).length],
+    ["direct shares acknowledged", direct.filter((share) => isAcknowledged(share, translator)).length],
     ["shares acknowledged to the translator", translator.acknowledged.size],
     ["shares the translator told its miners are valid", accepted.length],
     ["of these sent to the pool, whose target is harder", accepted.filter(({ hash }) => wasSent(hash)).length],
@@ -74,11 +74,6 @@ function bookRows({
     ["of these decided while the pool was away, and not told apart", results("unknown")],
   ];
   return rows.map(([what, count]) => [what, String(count)]);
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), ...rows.map(line)];
 }
 
 /** A value that `share` of all do not exceed, in seconds. */

@@ -1,6 +1,6 @@
 import { type MiningMessage, type OpenExtendedMiningChannelSuccess, u256 } from "@adit/codec";
 import type { Script } from "./hostile-server.ts";
-import { CHANNEL, job, open, prefixOf, prevHash, setUp } from "./pool-script.ts";
+import { CHANNEL, job, open, prefixOf, prevHash, SHARE_TARGET, setUp } from "./pool-script.ts";
 
 /** A channel's kind. */
 export type Kind = "standard" | "extended";
@@ -8,8 +8,6 @@ export type Kind = "standard" | "extended";
 export type MiningScript = Script<"mining">;
 type Client = Parameters<MiningScript>[0];
 
-/** One hash in 256 meets it. */
-export const SHARE_TARGET: ReturnType<typeof u256> = u256(new Uint8Array(32).fill(0xff, 0, 31));
 /** The merkle root of every standard job. */
 export const root: ReturnType<typeof u256> = u256(new Uint8Array(32).fill(5));
 

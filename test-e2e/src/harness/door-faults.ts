@@ -25,7 +25,8 @@ export interface Fault {
 
 const UNDECIPHERED = /could not be decrypted/;
 
-async function setUp(peer: RawPeer, door: Door): Promise<void> {
+/** Says what an honest client begins with, and hears the answer. */
+export async function setUp(peer: RawPeer, door: Pick<Door, "hello">): Promise<void> {
   await peer.sendWhole(door.hello);
   await peer.receive();
 }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
 import type { TestRole } from "./test-role.ts";
 import { until } from "./until.ts";
 
@@ -33,6 +34,7 @@ const HELD =
   /^(sv2_connections|sv2_pool_channels|sv2_pool_store_queued_shares|sv2_template_provider_clients)(\{.*\})? (\S+)$/gm;
 const MIB = 1024 * 1024;
 const BACK_MS = 30_000;
+const ANSWER_MS = 5_000;
 
 /** Measures a role that was started with {@link garbageOnDemand}. */
 export async function footprintOf(role: TestRole): Promise<Footprint> {
@@ -62,6 +64,14 @@ export async function returnsTo(role: TestRole, before: Footprint, tolerance: To
   await until(`${role.name} uses what it did`, isBack, BACK_MS).catch((cause: unknown) => {
     throw new Error(`${role.name} still uses more than at the start: ${excess.join("; ")}`, { cause });
   });
+}
+
+/** Resolves when a role has answered, which it must do before long whatever else goes on. */
+export async function answersSoon(role: TestRole): Promise<void> {
+  expect(role.isRunning).toBe(true);
+  const asked = performance.now();
+  await role.status();
+  expect(performance.now() - asked).toBeLessThan(ANSWER_MS);
 }
 
 function excessOf(now: Footprint, before: Footprint, tolerance: Tolerance): readonly string[] {

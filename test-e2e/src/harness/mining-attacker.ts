@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { encodeHeader, meetsTarget, pureHashing } from "@adit/bitcoin";
 import {
   type MiningMessage,
@@ -10,6 +9,7 @@ import {
   u256,
 } from "@adit/codec";
 import type { Sv2Connection } from "@adit/network-helpers";
+import { doubleHash } from "./double-hash.ts";
 import { until } from "./until.ts";
 
 /** Every hash meets it: who opens a channel with it asks for no more than the server insists on. */
@@ -127,7 +127,7 @@ export class MiningAttacker implements AsyncDisposable {
     const found: SubmitSharesExtended[] = [];
     for (let nonce = 0; found.length < count; nonce += 1) {
       view.setUint32(76, nonce, true);
-      if (meetsTarget(twice(header), channel.target))
+      if (meetsTarget(doubleHash(header), channel.target))
         found.push(this.share(channel, { jobId, nonce, ntime, extranonce }));
     }
     return found;
@@ -167,8 +167,4 @@ export class MiningAttacker implements AsyncDisposable {
     else if (message.name === "SetNewPrevHash") this.#prevHash = message;
     else this.heard.push(message);
   }
-}
-
-function twice(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(createHash("sha256").update(bytes).digest()).digest();
 }

@@ -6,14 +6,14 @@ import {
   type SubmitSharesExtended,
   u256,
 } from "@adit/codec";
-import type { ServedClient } from "./hostile-server.ts";
+import type { Script, ServedClient } from "./hostile-server.ts";
 
 type MiningClient = ServedClient<"mining">;
 
 /** Every hash meets it. */
 export const ANY_TARGET: ReturnType<typeof u256> = u256(new Uint8Array(32).fill(0xff));
 /** One hash in 256 meets it: those that end in a zero. */
-const SHARE_TARGET: ReturnType<typeof u256> = u256(new Uint8Array(32).fill(0xff, 0, 31));
+export const SHARE_TARGET: ReturnType<typeof u256> = u256(new Uint8Array(32).fill(0xff, 0, 31));
 /** What scripts open channels as. */
 export const CHANNEL = 1;
 const ROLLABLE = 12;
@@ -24,6 +24,29 @@ export async function setUp(client: MiningClient, flags = 0): Promise<void> {
   await client.hear("SetupConnection");
   await client.say({ name: "SetupConnectionSuccess", usedVersion: 2, flags });
 }
+
+/** A wrong answer to SetupConnection, and what a client says of it. */
+export const wrongVersion: readonly [Script<"mining">, RegExp] = [
+  async (client) => {
+    await client.hear("SetupConnection");
+    await client.say({ name: "SetupConnectionSuccess", usedVersion: 3, flags: 0 });
+    await client.left();
+  },
+  /the server chose protocol version 3/,
+];
+
+/** Control characters where a reason is expected. */
+export const COLOURS: string = "\u001b[31m\n\u0000".repeat(30);
+
+/** {@link COLOURS} for a refusal, and what a client says of it. */
+export const colourfulRefusal: readonly [Script<"mining">, RegExp] = [
+  async (client) => {
+    await client.hear("SetupConnection");
+    await client.say({ name: "SetupConnectionError", flags: 0xffffffff, errorCode: COLOURS });
+    await client.left();
+  },
+  /the server refuses the connection/,
+];
 
 /** Answers RequestExtensions, which translators send. */
 export async function grantExtensions(client: MiningClient): Promise<void> {

@@ -2,7 +2,17 @@ import { connect, type Socket } from "node:net";
 import { dialect, type Protocol, type SetupConnection } from "@adit/codec";
 import { ACT1_SIZE } from "@adit/noise";
 import { expect, test } from "vitest";
-import { cuts, type Door, type Fault, faults, laterCuts, strangers, tampered, tamperings } from "./door-faults.ts";
+import {
+  cuts,
+  type Door,
+  type Fault,
+  faults,
+  laterCuts,
+  setUp,
+  strangers,
+  tampered,
+  tamperings,
+} from "./door-faults.ts";
 import { type DoorScene, type Over, PATIENCE_MS } from "./door-scene.ts";
 import type { RawPeer } from "./raw-peer.ts";
 import type { TestRole } from "./test-role.ts";
@@ -70,8 +80,7 @@ export function sv2DoorSuite(door: DoorUnderAttack): void {
     const from = door.role().log().length;
     const taken = await received(door);
     using peer = await shaken();
-    await peer.sendWhole(door.hello);
-    await peer.receive();
+    await setUp(peer, door);
     await attack.talk(peer, door);
     await peer.closed(PATIENCE_MS);
     await door.role().logged(tampered, from);
@@ -80,8 +89,7 @@ export function sv2DoorSuite(door: DoorUnderAttack): void {
 
   test("gives no session to who sends the bytes of another's, from act 1 on", async () => {
     using victim = await shaken();
-    await victim.sendWhole(door.hello);
-    await victim.receive();
+    await setUp(victim, door);
     const from = door.role().log().length;
     using thief = await stranger();
     for (const bytes of victim.sent) await thief.send(bytes);
@@ -123,8 +131,7 @@ export function sv2DoorSuite(door: DoorUnderAttack): void {
       return peer;
     };
     const half = await shaken();
-    await half.sendWhole(door.hello);
-    await half.receive();
+    await setUp(half, door);
     await half.send(half.seal(door.ordinary).slice(0, -3));
     const [slowToShake, slowToSetUp] = [await stranger(), await shaken()];
     // Over Iroh a stream is there with its first byte.

@@ -8,11 +8,10 @@ import {
   type Kind,
   type MiningScript,
   root,
-  SHARE_TARGET,
   takeAs,
 } from "../harness/device-script.ts";
 import { HostileServer } from "../harness/hostile-server.ts";
-import { ANY_TARGET, CHANNEL, prefixOf, prevHash } from "../harness/pool-script.ts";
+import { ANY_TARGET, CHANNEL, prefixOf, prevHash, SHARE_TARGET } from "../harness/pool-script.ts";
 import { RoleInProcess } from "../harness/role-in-process.ts";
 import { until } from "../harness/until.ts";
 

@@ -13,7 +13,17 @@ import {
   takeAs,
 } from "../harness/device-script.ts";
 import { HostileServer } from "../harness/hostile-server.ts";
-import { ANY_TARGET, CHANNEL, job, prefixOf, prevHash, setUp } from "../harness/pool-script.ts";
+import {
+  ANY_TARGET,
+  CHANNEL,
+  COLOURS,
+  colourfulRefusal,
+  job,
+  prefixOf,
+  prevHash,
+  setUp,
+  wrongVersion,
+} from "../harness/pool-script.ts";
 import { RoleInProcess } from "../harness/role-in-process.ts";
 import { until } from "../harness/until.ts";
 
@@ -65,24 +75,9 @@ function wrongs(kind: Kind): Record<string, Wrong> {
     });
   const opening = (changes: Partial<OpenExtendedMiningChannelSuccess>): MiningScript =>
     setUpThen((client) => openAs(kind, client, changes));
-  const colours = "\u001b[31m\n\u0000".repeat(30);
   return {
-    "chooses a version that was not offered": [
-      async (client) => {
-        await client.hear("SetupConnection");
-        await client.say({ name: "SetupConnectionSuccess", usedVersion: 3, flags: 0 });
-        await client.left();
-      },
-      /the server chose protocol version 3/,
-    ],
-    "refuses with control characters for a reason": [
-      async (client) => {
-        await client.hear("SetupConnection");
-        await client.say({ name: "SetupConnectionError", flags: 0xffffffff, errorCode: colours });
-        await client.left();
-      },
-      /the server refuses the connection/,
-    ],
+    "chooses a version that was not offered": wrongVersion,
+    "refuses with control characters for a reason": colourfulRefusal,
     "answers SetupConnection with something else": [
       async (client) => {
         await client.hear("SetupConnection");
@@ -95,7 +90,7 @@ function wrongs(kind: Kind): Record<string, Wrong> {
       setUpThen(async (client) => {
         const open = kind === "extended" ? "OpenExtendedMiningChannel" : "OpenStandardMiningChannel";
         const { requestId } = await client.hear(open);
-        await client.say({ name: "OpenMiningChannelError", requestId, errorCode: colours });
+        await client.say({ name: "OpenMiningChannelError", requestId, errorCode: COLOURS });
       }),
       /refused the channel: \\\\u001b/,
     ],
@@ -159,7 +154,7 @@ function wrongs(kind: Kind): Record<string, Wrong> {
       /protocol: unknown-channel/,
     ],
     "closes the channel, with control characters for a reason": [
-      working((client) => client.say({ name: "CloseChannel", channelId: CHANNEL, reasonCode: colours })),
+      working((client) => client.say({ name: "CloseChannel", channelId: CHANNEL, reasonCode: COLOURS })),
       /the pool closed the channel: \\\\u001b/,
     ],
     "sends it to another host": [

@@ -8,6 +8,7 @@ import {
   acknowledge,
   beginHonestly,
   CHANNEL,
+  colourfulRefusal,
   giveWork,
   grantExtensions,
   hashOf,
@@ -16,6 +17,7 @@ import {
   prefixOf,
   prevHash,
   setUp,
+  wrongVersion,
 } from "../harness/pool-script.ts";
 import { RoleInProcess } from "../harness/role-in-process.ts";
 import { Stage } from "../harness/stage.ts";
@@ -162,23 +164,8 @@ async function openTooWide(client: Parameters<MiningScript>[0]): Promise<void> {
 
 /** What a pool does wrong, and what the translator says when it leaves. */
 const wrongs: Record<string, readonly [MiningScript, RegExp]> = {
-  "chooses a version that was not offered": [
-    async (client) => {
-      await client.hear("SetupConnection");
-      await client.say({ name: "SetupConnectionSuccess", usedVersion: 3, flags: 0 });
-      await client.left();
-    },
-    /the server chose protocol version 3/,
-  ],
-  "refuses with control characters for a reason": [
-    async (client) => {
-      await client.hear("SetupConnection");
-      const errorCode = "\u001b[31m\n\u0000".repeat(30);
-      await client.say({ name: "SetupConnectionError", flags: 0xffffffff, errorCode });
-      await client.left();
-    },
-    /the server refuses the connection/,
-  ],
+  "chooses a version that was not offered": wrongVersion,
+  "refuses with control characters for a reason": colourfulRefusal,
   "answers SetupConnection with something else": [
     async (client) => {
       await client.hear("SetupConnection");

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { type Hash, hash, meetsTarget } from "@adit/bitcoin";
+import { type Hash, meetsTarget } from "@adit/bitcoin";
+import { doubleHash } from "../harness/double-hash.ts";
 
 /** A header to search, and the target its hash must meet. */
 export interface Work {
@@ -22,8 +22,6 @@ export interface FoundShare {
 
 /** An answer for one or more shares. */
 export interface Acknowledgement {
-  /** How many it says they are. */
-  readonly count: number;
   /** `new_shares_sum`; 0 on a connection that has no such thing. */
   readonly sum: bigint;
   /** Those that were open up to its sequence number. */
@@ -62,10 +60,4 @@ export function search(work: Work, from: number, count: number): void {
     const found = doubleHash(work.header);
     if (meetsTarget(found, work.target)) work.submit(nonce, found);
   }
-}
-
-/** Node's hashing: a thousand miners in plain JavaScript would take more than the roles they are to load. */
-function doubleHash(header: Uint8Array): Hash {
-  const once = createHash("sha256").update(header).digest();
-  return hash(createHash("sha256").update(once).digest());
 }

@@ -1,3 +1,4 @@
+import { table } from "../harness/table.ts";
 import type { Findings } from "./conductor.ts";
 import { groups } from "./messages.ts";
 import { Causes } from "./tally.ts";
@@ -179,11 +180,6 @@ function recoveryTable({ recoveries }: Findings): string {
 function causesText(causes: Readonly<Record<string, number>>): string {
   const parts = Object.entries(causes).map(([cause, count]) => `${cause} ${count}`);
   return parts.length === 0 ? "none" : parts.join(", ");
-}
-
-function table([head = [], ...rows]: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map((_, column) => (column === 0 ? "---" : "---:"))), ...rows.map(line)].join("\n");
 }
 
 function megabytes(bytes: number): string {

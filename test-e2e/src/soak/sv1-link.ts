@@ -108,7 +108,7 @@ export class Sv1Link implements Link {
     this.#submits.delete(submit);
     if (open === undefined) return this.#events.fault("an answer to a share that was not open");
     const { share, at } = open;
-    const answer = { count: 1, sum: 0n, shares: [share] };
+    const answer = { sum: 0n, shares: [share] };
     if (outcome.kind === "accepted") this.#events.acknowledged(1, [performance.now() - at], answer);
     else if (outcome.kind === "rejected") this.#events.rejected(reasonOf[outcome.reason] ?? outcome.reason, share);
     else this.#events.uncertain(share);

@@ -132,7 +132,7 @@ export class Sv2Link implements Link {
       shares.push(share);
     }
     if (latencies.length !== count) this.#events.fault("acknowledged another number of shares than were open");
-    this.#events.acknowledged(count, latencies, { count, sum, shares });
+    this.#events.acknowledged(count, latencies, { sum, shares });
   }
 
   #start(job: ClientJob): void {
