@@ -2,7 +2,7 @@ import { decodeTransaction, type Hash, meetsTarget, type TxOutput, targetFromBit
 import type { ClientJob } from "@adit/channels";
 import { expect, test } from "vitest";
 import { Random } from "../harness/random.ts";
-import type { Answer, Command, Settings, ShareAnswer } from "./channels/commands.ts";
+import { type Answer, type Command, type Settings, type ShareAnswer, settings } from "./channels/commands.ts";
 import { exchanges } from "./channels/compare.ts";
 import { OurChannels, START } from "./channels/our-channels.ts";
 import { isBlock, NBITS, ScenarioMaker } from "./channels/scenario.ts";
@@ -18,15 +18,6 @@ interface Difference {
   readonly ours: unknown;
   readonly theirs: unknown;
 }
-
-const settings: Settings = {
-  pool_tag: "Adit",
-  shares_per_minute: 60,
-  share_batch_size: 10,
-  version_rolling_allowed: true,
-  full_extranonce_size: 20,
-  max_past_jobs: 16,
-};
 
 const EXTENDED = 0;
 const STANDARD = 1;

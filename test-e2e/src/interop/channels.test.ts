@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Random } from "../harness/random.ts";
-import type { Command, Settings } from "./channels/commands.ts";
+import { type Command, type Settings, settings as usual } from "./channels/commands.ts";
 import { Comparison, exchanges } from "./channels/compare.ts";
 import { OurChannels } from "./channels/our-channels.ts";
 import { RandomRun, type ShareKind, shareKinds } from "./channels/random-run.ts";
@@ -17,14 +17,8 @@ const sampleFile = join(import.meta.dirname, "../vectors/channels-sv2.json");
 const SAMPLE_SEED = 1;
 const SAMPLE_SHARES = 60;
 
-const settings: Settings = {
-  pool_tag: "Adit",
-  shares_per_minute: 60,
-  share_batch_size: 10,
-  version_rolling_allowed: true,
-  full_extranonce_size: 20,
-  max_past_jobs: 4,
-};
+/** So few past jobs that some are forgotten. */
+const settings: Settings = { ...usual, max_past_jobs: 4 };
 
 test(`${RUNS * SHARES_A_RUN} shares of every kind get the same verdicts, on the same jobs`, async () => {
   const made = new Map<ShareKind, number>();

@@ -9,6 +9,16 @@ export interface Settings {
   readonly max_past_jobs: number;
 }
 
+/** Settings as a pool has them. */
+export const settings: Settings = {
+  pool_tag: "Adit",
+  shares_per_minute: 60,
+  share_batch_size: 10,
+  version_rolling_allowed: true,
+  full_extranonce_size: 20,
+  max_past_jobs: 16,
+};
+
 /**
  * What both sides are told. Bytes are hex in the order of the wire. Channels have names of the test's own; jobs are named
  * by the template they are made of, so that neither side's job ids matter.
