@@ -14,6 +14,7 @@ const mayImport: Record<string, readonly string[]> = {
   "packages/channels": ["@adit/codec", "@adit/bitcoin"],
   "packages/sv1": ["@adit/bitcoin", "zod"],
   "packages/network-helpers": ["@adit/codec", "@adit/noise", "@noble/curves", "@scure/base", "@number0/iroh"],
+  "packages/bitcoin-node": ["@adit/bitcoin", "undici", "zeromq", "zod"],
   "packages/share-store": ["kysely", "libsql"],
   "packages/role-kit": ["pino", "pino-pretty", "prom-client", "zod", "smol-toml", "fastify", "fastest-levenshtein"],
   "packages/role-network": ["@adit/*", "zod"],
