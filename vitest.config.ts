@@ -22,7 +22,8 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test-e2e/src/**/*.test.ts"],
-          exclude: ["test-e2e/src/interop/**"],
+          exclude: ["test-e2e/src/interop/**", "**/*.node.test.ts"],
+          globalSetup: ["./scripts/bcoin-setup.mjs"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
@@ -39,6 +40,18 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "node",
+          include: ["test-e2e/src/node/**/*.node.test.ts"],
+          globalSetup: ["./scripts/bcoin-setup.mjs"],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

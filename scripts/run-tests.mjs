@@ -7,9 +7,9 @@ import { root, toolEnvironment } from "./install.mjs";
 
 /**
  * Runs the tests of some vitest projects, ends with one plain line, "N passed, N failed, N skipped", and returns the
- * exit code. `environment` is added to that of the tests.
+ * exit code. `environment` is added to that of the tests; with `paths`, only files that have one in their name are run.
  */
-export function runTests(projects, environment = {}) {
+export function runTests(projects, environment = {}, paths = []) {
   const folder = mkdtempSync(join(tmpdir(), "adit-test-"));
   try {
     const report = join(folder, "report.json");
@@ -18,7 +18,7 @@ export function runTests(projects, environment = {}) {
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
     const env = { ...toolEnvironment(), ...environment };
     const options = { cwd: root, env, stdio: "inherit" };
-    const { status } = spawnSync(process.execPath, [vitest, "run", ...selected, ...reporters], options);
+    const { status } = spawnSync(process.execPath, [vitest, "run", ...selected, ...reporters, ...paths], options);
     if (!existsSync(report)) return status || 1;
     const { numPassedTests, numFailedTests, numPendingTests, success } = JSON.parse(readFileSync(report, "utf8"));
     process.stdout.write(`${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped\n`);

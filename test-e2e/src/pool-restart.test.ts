@@ -1,5 +1,3 @@
-import { fromHex } from "@adit/bitcoin";
-import { openSqliteStore } from "@adit/share-store";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   HASHRATE,
@@ -11,6 +9,7 @@ import {
   upstream,
 } from "./harness/configs.ts";
 import { dialPool } from "./harness/dial.ts";
+import { expectRecorded } from "./harness/recorded-shares.ts";
 import { Stage } from "./harness/stage.ts";
 import { Sv1Miner } from "./harness/sv1-miner.ts";
 import { Sv2Miner } from "./harness/sv2-miner.ts";
@@ -32,21 +31,6 @@ afterAll(async () => {
 async function startPool(name: string, listen?: Listen): Promise<TestRole> {
   const options = listen === undefined ? {} : { listen };
   return await stage.start("pool", (folder) => poolToml(folder, templateProvider, options), name);
-}
-
-/** Every acknowledged share must be in the store, once: it refuses all of them as known, and has no more than were made. */
-async function expectRecorded(stageFolder: string, acknowledged: ReadonlySet<string>): Promise<void> {
-  await using store = await openSqliteStore({ path: `${stageFolder}/shares.db` });
-  const before = await store.totals();
-  const workers = await store.workers();
-  const row = { prevHash: new Uint8Array(32), userIdentity: "direct", worker: "", work: 1n, shareDifficulty: 1 };
-  for (const hash of acknowledged) {
-    expect(await store.append({ ...row, hash: fromHex(hash), at: Date.now() })).toBe("duplicate");
-  }
-  expect(await store.totals()).toEqual(before);
-  expect(before.shares).toBe(workers.reduce((sum, { shares }) => sum + shares, 0));
-  const ours = workers.find(({ userIdentity }) => userIdentity === "direct")?.shares ?? 0;
-  expect(ours).toBeGreaterThanOrEqual(acknowledged.size);
 }
 
 test.concurrent.each(["tcp", "iroh"] as const)(
@@ -93,6 +77,6 @@ test.concurrent.each(["tcp", "iroh"] as const)(
 
     expect(await second.stop()).toBe(0);
     await translator.stop();
-    await expectRecorded(`${stage.folder}/${name}`, direct.acknowledged);
+    await expectRecorded(`${stage.folder}/${name}/shares.db`, { userIdentity: "direct", hashes: direct.acknowledged });
   },
 );

@@ -1,46 +1,13 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { processLines } from "../harness/process-lines.ts";
 import { peerBinary } from "./peer-binary.ts";
 
-const CHUNK = 65_536;
-
-/**
- * Runs a program built from test-e2e/interop and yields its lines. The peer waits while they are not taken, and takes
- * input no faster than it answers, so that neither side ever holds a run. Throws when it or `input` fails.
- */
+/** Runs a program built from test-e2e/interop and yields its lines; see {@link processLines}. */
 export async function* peerLines(
   program: string,
   args: readonly string[],
-  input: Iterable<string> = [],
+  input?: Iterable<string>,
 ): AsyncGenerator<string, void, undefined> {
-  const child = spawn(peerBinary(program), args, { stdio: ["pipe", "pipe", "pipe"] });
-  const exited = once(child, "exit");
-  let complaint = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    complaint = (complaint + text).slice(-4096);
-  });
-  const fed = pipeline(Readable.from(chunksOf(input), { objectMode: true, highWaterMark: 1 }), child.stdin);
-  let fault: NodeJS.ErrnoException | undefined;
-  fed.catch((cause: NodeJS.ErrnoException) => {
-    fault = cause;
-    child.stdout.destroy();
-  });
-  let isLeft = true;
-  try {
-    yield* linesOf(child.stdout);
-    isLeft = false;
-  } catch (cause) {
-    // A peer that died broke the pipe; its exit code says more.
-    if (fault?.code !== "EPIPE") throw fault ?? cause;
-    isLeft = false;
-  } finally {
-    if (isLeft) child.kill();
-  }
-  const [code] = await exited;
-  if (code !== 0) throw new Error(`${[program, ...args].join(" ")} failed with ${code}: ${complaint}`);
-  await fed;
+  yield* processLines(peerBinary(program), args, input);
 }
 
 /** {@link peerLines} for lines of JSON. */
@@ -50,29 +17,4 @@ export async function* peerValues<T>(
   input?: Iterable<string>,
 ): AsyncGenerator<T, void, undefined> {
   for await (const line of peerLines(program, args, input)) yield JSON.parse(line) as T;
-}
-
-function* chunksOf(lines: Iterable<string>): Generator<string, void, undefined> {
-  let chunk = "";
-  for (const line of lines) {
-    chunk += `${line}\n`;
-    if (chunk.length < CHUNK) continue;
-    yield chunk;
-    chunk = "";
-  }
-  if (chunk !== "") yield chunk;
-}
-
-async function* linesOf(source: AsyncIterable<Buffer>): AsyncGenerator<string, void, undefined> {
-  let parts: Buffer[] = [];
-  for await (const chunk of source) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-      parts.push(chunk.subarray(start, end));
-      yield Buffer.concat(parts).toString("utf8");
-      parts = [];
-      start = end + 1;
-    }
-    parts.push(chunk.subarray(start));
-  }
 }

@@ -1,7 +1,8 @@
 import { join } from "node:path";
+import { freePort } from "../harness/free-port.ts";
 import type { Stage } from "../harness/stage.ts";
 import type { TestRole } from "../harness/test-role.ts";
-import { type AuthorityKeys, freePort, ReferenceRole } from "./reference-role.ts";
+import { type AuthorityKeys, ReferenceRole } from "./reference-role.ts";
 
 /** A channel as the reference implementation's monitoring shows it to the pool. */
 export interface ServedChannel {

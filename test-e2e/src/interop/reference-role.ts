@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { runAdit } from "../harness/command.ts";
 import { until } from "../harness/until.ts";
@@ -15,16 +14,6 @@ export type ReferenceRoleName = keyof typeof programs;
 
 const START_MS = 60_000;
 const KEPT_OUTPUT = 1_000_000;
-
-/** A port of 127.0.0.1 that was free a moment ago: the reference roles take no port 0. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** A new authority, in the spelling of config files: base58check. */
 export interface AuthorityKeys {

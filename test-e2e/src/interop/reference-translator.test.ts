@@ -3,11 +3,12 @@ import { difficultyOf, targetFromHashrate } from "@adit/bitcoin";
 import { openSqliteStore } from "@adit/share-store";
 import { describe, expect, test } from "vitest";
 import { HASHRATE, listensOn, poolToml, templateProviderToml } from "../harness/configs.ts";
+import { freePort } from "../harness/free-port.ts";
 import { Stage } from "../harness/stage.ts";
 import { Sv1Miner } from "../harness/sv1-miner.ts";
 import type { TestRole } from "../harness/test-role.ts";
 import { until } from "../harness/until.ts";
-import { freePort, newAuthority, ReferenceRole } from "./reference-role.ts";
+import { newAuthority, ReferenceRole } from "./reference-role.ts";
 
 const WAIT_MS = 120_000;
 /** A block for every eight seconds of one miner's work, or none in any test's time. */

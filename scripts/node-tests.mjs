@@ -1,0 +1,15 @@
+// `pnpm test:node`: runs the tests against real Bitcoin node software. bcoin comes from the npm registry; btcd is built where
+// Go is and Bitcoin Core's kernel where Rust is, outside of the checkout. Says what is skipped and why, and ends as
+// `npm test` does.
+import { install } from "./install.mjs";
+import { buildBtcd, buildKernel, installBcoinOrExit } from "./node-software.mjs";
+import { runTests } from "./run-tests.mjs";
+
+install();
+installBcoinOrExit();
+const built = { ADIT_NODE_BTCD: buildBtcd(), ADIT_NODE_KERNEL: buildKernel() };
+for (const { missing } of Object.values(built)) {
+  if (missing !== undefined) process.stdout.write(`skipped: ${missing}\n`);
+}
+const environment = Object.fromEntries(Object.entries(built).map(([name, { program }]) => [name, program ?? ""]));
+process.exit(runTests(["e2e", "node"], environment, ["test-e2e/src/node/"]));
