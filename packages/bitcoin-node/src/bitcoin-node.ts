@@ -3,7 +3,7 @@ import { z } from "zod";
 import { displayedHash, fitting, hexBytes } from "./answer.ts";
 import type { ChainInfo, NodeHeader } from "./chain-info.ts";
 import type { NodeAuth } from "./credentials.ts";
-import { countsByHeight, isUnknownBlock, isUnknownTransaction, templateRules } from "./differences.ts";
+import { countsByHeight, isAboveTip, isUnknownBlock, isUnknownTransaction, templateRules } from "./differences.ts";
 import { NodeError } from "./errors.ts";
 import { hexOf } from "./fast-hex.ts";
 import { type CallOptions, JsonRpcClient, type NodeCall } from "./json-rpc-client.ts";
@@ -30,6 +30,8 @@ export interface BitcoinNodeOptions {
   readonly network: Network;
   /** Time for an ordinary call, in milliseconds; 10 s unless told. */
   readonly timeoutMs?: number;
+  /** Time for a look at the chain (`chainInfo`), in milliseconds; as for any ordinary call unless told. */
+  readonly chainTimeoutMs?: number;
   /** Time for a submitted or proposed block, in milliseconds; 30 s unless told. */
   readonly blockTimeoutMs?: number;
   /** Time after which a long poll without an answer ends as `timed-out`, in milliseconds; 5 minutes unless told. */
@@ -60,6 +62,8 @@ const defaults = {
   onCall: () => {},
 };
 
+type Bounds = Readonly<Required<Omit<BitcoinNodeOptions, "url" | "auth" | "network" | "onCall">>>;
+
 /** So many of the largest transactions that nodes relay, in hexadecimal, stay below 32 MiB. */
 const BATCH = 32;
 
@@ -73,11 +77,12 @@ export class BitcoinNode implements AsyncDisposable {
   readonly name: string;
   readonly #client: JsonRpcClient;
   readonly #network: Network;
-  readonly #times: { readonly timeoutMs: number; readonly blockTimeoutMs: number; readonly longPollMs: number };
+  readonly #times: Bounds;
   readonly #transactions = new TransactionStore();
 
   constructor(options: BitcoinNodeOptions) {
-    const full = { ...defaults, ...options };
+    const { timeoutMs: chainTimeoutMs = defaults.timeoutMs } = options;
+    const full = { ...defaults, chainTimeoutMs, ...options };
     checkBounds(full);
     this.#client = new JsonRpcClient({ ...full, url: rpcUrl(options.url) });
     this.#network = options.network;
@@ -88,7 +93,8 @@ export class BitcoinNode implements AsyncDisposable {
   /** The best chain; `wrong-network` when it belongs to another network. */
   async chainInfo({ signal }: NodeRequest): Promise<ChainInfo> {
     const read = (result: unknown, site: CallSite): ChainInfo => readChainInfo(result, this.#network, site);
-    return await this.#client.call({ method: "getblockchaininfo", params: [], read }, this.#ordinary(signal));
+    const options = { ...this.#ordinary(signal), timeoutMs: this.#times.chainTimeoutMs };
+    return await this.#client.call({ method: "getblockchaininfo", params: [], read }, options);
   }
 
   /**
@@ -114,6 +120,11 @@ export class BitcoinNode implements AsyncDisposable {
     if (!countsByHeight(raw)) return nodeHeader(raw, raw.confirmations);
     const best = await this.#hashAt(raw.height, signal);
     return nodeHeader(raw, displayHash(best) === displayHash(hash) ? raw.confirmations : -1);
+  }
+
+  /** The hash of the block at a height of the best chain; undefined above the tip. */
+  async blockHash(height: number, { signal }: NodeRequest): Promise<Hash | undefined> {
+    return await orUndefined(this.#hashAt(height, signal), isAboveTip);
   }
 
   /** Hands a block to the node. It waits for other blocks at most, never for other calls. */
@@ -216,9 +227,10 @@ function rpcUrl(text: string): URL {
   return url;
 }
 
-function checkBounds(bounds: Omit<typeof defaults, "onCall">): void {
+function checkBounds(bounds: Bounds): void {
   for (const name of [
     "timeoutMs",
+    "chainTimeoutMs",
     "blockTimeoutMs",
     "longPollMs",
     "maxConcurrent",

@@ -73,6 +73,11 @@ export function isUnknownBlock({ rpcCode, message }: NodeError): boolean {
   return (rpcCode === -1 && /block not found/i.test(message)) || (rpcCode === -32603 && /main chain/.test(message));
 }
 
+/** Whether `getblockhash` failed because the chain is not that high: -8 from Core and bcoin, -1 from btcd. */
+export function isAboveTip({ rpcCode }: NodeError): boolean {
+  return rpcCode === -8 || rpcCode === -1;
+}
+
 /** Whether `getrawtransaction` failed for want of the transaction: -5 from Core and btcd, -1 from bcoin. */
 export function isUnknownTransaction({ rpcCode, message }: NodeError): boolean {
   return rpcCode === -5 || (rpcCode === -1 && /transaction not found/i.test(message));

@@ -366,12 +366,17 @@ test.each(["ftp://127.0.0.1:8332", "127.0.0.1:8332", "http://user:secret@127.0.0
   },
 );
 
-test.each(["timeoutMs", "blockTimeoutMs", "longPollMs", "maxConcurrent", "maxQueued", "maxBodyBytes"])(
-  "a %s of 0 is refused when the node is made",
-  (name) => {
-    expect(() => nodeAt("http://127.0.0.1:8332", { [name]: 0 })).toThrow(name);
-  },
-);
+test.each([
+  "timeoutMs",
+  "chainTimeoutMs",
+  "blockTimeoutMs",
+  "longPollMs",
+  "maxConcurrent",
+  "maxQueued",
+  "maxBodyBytes",
+])("a %s of 0 is refused when the node is made", (name) => {
+  expect(() => nodeAt("http://127.0.0.1:8332", { [name]: 0 })).toThrow(name);
+});
 
 interface Listening extends AsyncDisposable {
   readonly port: number;

@@ -9,6 +9,7 @@ export {
   type MempoolIndexOptions,
   type MempoolTransaction,
 } from "./mempool-index.ts";
+export { defaultRpcPort } from "./node-faults.ts";
 export type { NodeTemplate, NodeTransaction } from "./node-template.ts";
 export { type NodeEvent, NodeWatch, type NodeWatchOptions } from "./node-watch.ts";
 export {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { CookieError, Credentials, type NodeAuth } from "./credentials.ts";
 import { Deadline } from "./deadline.ts";
 import { NodeError, type NodeErrorCode } from "./errors.ts";
@@ -85,6 +86,8 @@ export class JsonRpcClient implements AsyncDisposable {
       "long-poll": new Slots(1, 0),
     };
     this.#onCall = onCall;
+    // One listener for each call that is under way or waits.
+    setMaxListeners(0, this.#disposed.signal);
   }
 
   /**

@@ -27,6 +27,11 @@ const ports: Readonly<Record<Network, { readonly rpc: number; readonly p2p: numb
   regtest: { rpc: 18443, p2p: 18444 },
 };
 
+/** The port where Bitcoin Core serves JSON-RPC on a network unless its config says otherwise. */
+export function defaultRpcPort(network: Network): number {
+  return ports[network].rpc;
+}
+
 /** The fault behind an exchange that brought no whole answer. */
 export function exchangeFault(error: unknown, site: CallSite): NodeError {
   if (error instanceof errors.HTTPParserError) return notJsonRpc("did not answer in HTTP", site, error);

@@ -20,8 +20,12 @@ export type NodeEvent =
       readonly tookMs: number;
       readonly by: "request" | "long-poll";
     }
-  /** A poll, a template or the ZMQ notifications failed. The watch goes on. */
-  | { readonly type: "failed"; readonly error: NodeError };
+  /** A poll, a request for a template, a long poll or the ZMQ notifications failed. The watch goes on. */
+  | {
+      readonly type: "failed";
+      readonly error: NodeError;
+      readonly by: "poll" | "request" | "long-poll" | "zmq";
+    };
 
 /** What a {@link NodeWatch} follows, and how often it looks. */
 export interface NodeWatchOptions {
@@ -102,7 +106,7 @@ export class NodeWatch implements AsyncDisposable {
         this.#lastTip = hex(news.template.prevHash);
         this.#emit({ type: "template", ...news });
       },
-      onFailed: (error) => this.#emit({ type: "failed", error }),
+      onFailed: (error, by) => this.#emit({ type: "failed", error, by }),
     });
   }
 
@@ -127,7 +131,7 @@ export class NodeWatch implements AsyncDisposable {
       return true;
     } catch (error) {
       if (!(error instanceof NodeError)) throw error;
-      this.#emit({ type: "failed", error });
+      this.#emit({ type: "failed", error, by: "poll" });
       if (error.code === "wrong-network") this.#trust(false);
       return false;
     }
@@ -144,7 +148,7 @@ export class NodeWatch implements AsyncDisposable {
       await followHashblock({ node: node.name, address: zmqHashblock, onHash, signal: this.#ended.signal });
     } catch (error) {
       if (!(error instanceof NodeError)) throw error;
-      this.#emit({ type: "failed", error });
+      this.#emit({ type: "failed", error, by: "zmq" });
     }
   }
 

@@ -22,7 +22,7 @@ export interface TemplateFollowerOptions {
   readonly retryMs: number;
   readonly clock: WatchClock;
   readonly onTemplate: (news: TemplateNews) => void;
-  readonly onFailed: (error: NodeError) => void;
+  readonly onFailed: (error: NodeError, by: TemplateNews["by"]) => void;
 }
 
 /** A long poll that is over within this time, and on the same tip, has not waited. */
@@ -83,7 +83,7 @@ export class TemplateFollower {
       if (!this.#offer({ template, by: "request", tookMs }, before)) this.refresh();
       return true;
     } catch (error) {
-      this.#failed(error, signal);
+      this.#failed(error, "request", signal);
       return false;
     }
   }
@@ -130,7 +130,7 @@ export class TemplateFollower {
       // Nothing has changed in all that time.
       if (error instanceof NodeError && error.code === "timed-out") return "waited";
       this.#longPollId = undefined;
-      this.#failed(error, signal);
+      this.#failed(error, "long-poll", signal);
       this.refresh();
       return "failed";
     }
@@ -163,8 +163,8 @@ export class TemplateFollower {
     return this.#pastTips.includes(hex(prevHash));
   }
 
-  #failed(error: unknown, signal: AbortSignal): void {
+  #failed(error: unknown, by: TemplateNews["by"], signal: AbortSignal): void {
     if (!(error instanceof NodeError)) throw error;
-    if (!signal.aborted) this.#options.onFailed(error);
+    if (!signal.aborted) this.#options.onFailed(error, by);
   }
 }

@@ -8,6 +8,7 @@ import {
   serverSettings,
 } from "@adit/role-network";
 import { z } from "zod";
+import { rpcUrl } from "./node/node-access.ts";
 
 /** The easiest target of regtest, which its genesis block carries: every second hash meets it. */
 const REGTEST_LIMIT_BITS = 0x207fffff;
@@ -19,6 +20,16 @@ const TWO_256 = 1n << 256n;
 
 const seconds = (fallback: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
   z.number().min(0).max(86_400).default(fallback).describe(meaning);
+
+const gate = {
+  feeThreshold: z
+    .int()
+    .min(0)
+    .max(2_100_000_000_000_000)
+    .default(100)
+    .describe("satoshis of fees a template must bring more than the last one to be sent on the same tip"),
+  minInterval: seconds(5, "shortest time between two templates on the same tip, in seconds"),
+};
 
 const embedded = z
   .strictObject({
@@ -54,15 +65,81 @@ const embedded = z
       0,
       "mean seconds between blocks that this process mines by itself as if another miner had; 0 for never",
     ),
-    feeThreshold: z
-      .int()
-      .min(0)
-      .max(2_100_000_000_000_000)
-      .default(100)
-      .describe("satoshis of fees a template must bring more than the last one to be sent on the same tip"),
-    minInterval: seconds(5, "shortest time between two templates on the same tip, in seconds"),
+    ...gate,
   })
   .describe("the embedded development chain: regtest's constants, blocks of its own, no peers");
+
+const rpc = {
+  coreRpcUrl: z
+    .url({ protocol: /^http$/, error: "expected a URL like http://127.0.0.1:8332, without user and password" })
+    .refine((url) => !url.includes("@"), { error: "user and password go into core_rpc_user and core_rpc_pass" })
+    .describe("the node's JSON-RPC address, e.g. http://127.0.0.1:8332; without a port, the network's own is taken"),
+  coreRpcPort: z
+    .exactOptional(z.int().min(1).max(65_535))
+    .describe("port of the JSON-RPC address when core_rpc_url has none; that of the network unless told"),
+  coreRpcCookiePath: z
+    .exactOptional(z.string().min(1))
+    .describe("the node's .cookie file, read again whenever the node has made another; in place of user and password"),
+  coreRpcUser: z.exactOptional(z.string().min(1)).describe("user name, when there is no cookie file"),
+  coreRpcPass: z.exactOptional(z.string().min(1)).describe("password that goes with core_rpc_user"),
+};
+
+const followedNode = z.strictObject({
+  ...rpc,
+  zmqHashblock: z
+    .exactOptional(z.string().regex(/^(tcp|ipc):\/\/.+$/, "expected tcp://HOST:PORT or ipc://PATH"))
+    .describe("the node's zmqpubhashblock address: a new block is seen at once; needs the package zeromq"),
+});
+
+const submitNode = z.strictObject(rpc);
+
+const bitcoinNode = z
+  .strictObject({
+    network: z.enum(["mainnet", "testnet4", "signet", "regtest"]).default("mainnet").describe("what the nodes run on"),
+    nodes: z
+      .array(followedNode)
+      .min(1)
+      .max(16)
+      .describe("nodes that give templates and take blocks, most preferred first"),
+    extraSubmit: z.array(submitNode).max(16).default([]).describe("further nodes that every block is submitted to"),
+    dataPath: z
+      .string()
+      .min(1)
+      .default("bitcoin-node")
+      .describe(
+        "folder for solved blocks (blocks/HEIGHT-HASH.hex) and what clients were sent; for one process at a time",
+      ),
+    ...gate,
+    templateIntervalSecs: z
+      .number()
+      .min(0.1)
+      .max(3_600)
+      .default(10)
+      .describe("seconds between looks for better transactions; new blocks are seen without it"),
+    pollIntervalSecs: z.number().min(0.05).max(60).default(1).describe("seconds between looks at each node's tip"),
+    emptyTemplateAfterSecs: z
+      .number()
+      .min(0)
+      .max(60)
+      .default(0.25)
+      .describe(
+        "longest wait for a new tip's full template before one without transactions is sent first; 0 for never",
+      ),
+    pollTimeoutSecs: z
+      .number()
+      .min(0.1)
+      .max(60)
+      .default(2)
+      .describe("longest wait for the answer to such a look, in seconds, before another node is turned to"),
+    rpcTimeoutSecs: z.number().min(0.1).max(300).default(10).describe("longest wait for a node's answer, in seconds"),
+    templateAlarmSecs: z
+      .number()
+      .positive()
+      .max(86_400)
+      .default(120)
+      .describe("age of the newest template, in seconds, from which on the role says that it is not ready"),
+  })
+  .describe("Bitcoin nodes over JSON-RPC, in place of the embedded chain");
 
 const limits = z
   .strictObject({
@@ -98,14 +175,29 @@ const limits = z
 
 /** Config of the template provider: type, defaults, checks and reference page. */
 export const templateProviderConfig: z.ZodType<TemplateProviderConfig> = z
-  .strictObject({ ...processSettings, ...serverSettings, embedded: embedded.prefault({}), limits })
+  .strictObject({
+    ...processSettings,
+    ...serverSettings,
+    embedded: z.exactOptional(embedded),
+    bitcoinNode: z.exactOptional(bitcoinNode),
+    limits,
+  })
   .superRefine((config, context) => {
     checkServer(config, context);
-    checkEmbedded(config.embedded, context);
+    checkBackend(config, context);
   });
+
+/** The embedded chain's settings when a config names no backend at all. */
+export const embeddedDefaults: EmbeddedSettings = embedded.parse({});
 
 /** The `[embedded]` table. */
 export type EmbeddedSettings = z.output<typeof embedded>;
+
+/** The `[bitcoin_node]` table. */
+export type BitcoinNodeSettings = z.output<typeof bitcoinNode>;
+
+/** One node of the `[bitcoin_node]` table. */
+export type NodeSettings = z.output<typeof submitNode> & { readonly zmqHashblock?: string };
 
 /** The `[limits]` table. */
 export type TemplateLimits = z.output<typeof limits> & ListenLimitSettings;
@@ -113,7 +205,9 @@ export type TemplateLimits = z.output<typeof limits> & ListenLimitSettings;
 /** What {@link templateProviderConfig} parses to. */
 export interface TemplateProviderConfig extends ProcessSettings, ServerSettings {
   readonly iroh: IrohSettings;
-  readonly embedded: EmbeddedSettings;
+  /** Absent when {@link bitcoinNode} is there, or for {@link embeddedDefaults}. */
+  readonly embedded?: EmbeddedSettings;
+  readonly bitcoinNode?: BitcoinNodeSettings;
   readonly limits: TemplateLimits;
 }
 
@@ -123,6 +217,51 @@ export function chainBits(settings: Pick<EmbeddedSettings, "nbits" | "hashesPerB
   const easiest = targetFromBits(REGTEST_LIMIT_BITS);
   const wanted = TWO_256 / BigInt(Math.round(settings.hashesPerBlock)) - 1n;
   return bitsFromTarget(wanted < easiest ? asTarget(wanted) : easiest);
+}
+
+function checkBackend(
+  config: { readonly embedded?: EmbeddedSettings; readonly bitcoinNode?: BitcoinNodeSettings },
+  context: z.core.$RefinementCtx,
+): void {
+  const { embedded: chain, bitcoinNode: nodes } = config;
+  if (chain !== undefined) checkEmbedded(chain, context);
+  if (nodes === undefined) return;
+  if (chain !== undefined) {
+    const message = "expected one source of templates: remove [embedded] or [bitcoin_node]";
+    context.addIssue({ code: "custom", path: ["bitcoinNode"], message, input: nodes });
+  }
+  const seen = new Set<string>();
+  for (const list of ["nodes", "extraSubmit"] as const) {
+    for (const [at, node] of nodes[list].entries()) {
+      const path = ["bitcoinNode", list, at];
+      // What is no URL was refused by its own check already; zod asks here all the same.
+      const isUrl = URL.canParse(node.coreRpcUrl);
+      const faults = isUrl ? [...nodeFaults(node), ...repetition(rpcUrl(node, nodes.network), seen)] : [];
+      for (const message of faults) context.addIssue({ code: "custom", path, message, input: node });
+    }
+  }
+}
+
+/** Nodes are told apart by where they are, in logs, metrics and files. */
+function repetition(url: string, seen: Set<string>): readonly string[] {
+  const { host } = new URL(url);
+  if (seen.has(host)) return [`expected another node than ${host}, which is listed already`];
+  seen.add(host);
+  return [];
+}
+
+function nodeFaults(node: NodeSettings): readonly string[] {
+  const { coreRpcCookiePath, coreRpcUser, coreRpcPass, coreRpcUrl, coreRpcPort } = node;
+  const faults: string[] = [];
+  const hasPassword = coreRpcUser !== undefined && coreRpcPass !== undefined;
+  const hasHalf = (coreRpcUser !== undefined || coreRpcPass !== undefined) && !hasPassword;
+  if (hasHalf || hasPassword === (coreRpcCookiePath !== undefined)) {
+    faults.push("expected core_rpc_cookie_path, or core_rpc_user and core_rpc_pass");
+  }
+  if (coreRpcPort !== undefined && new URL(coreRpcUrl).port !== "") {
+    faults.push("expected the port in core_rpc_url or in core_rpc_port, not in both");
+  }
+  return faults;
 }
 
 function checkEmbedded(settings: EmbeddedSettings, context: z.core.$RefinementCtx): void {

@@ -1,9 +1,9 @@
 import type { CounterMetric, MetricsRegister } from "@adit/role-kit";
-import type { TemplateProvider } from "./template-provider.ts";
+import type { Backend } from "./backend.ts";
+import type { TemplateServer } from "./template-server.ts";
 
 /** The role's counters. */
 export interface TemplateProviderMetrics {
-  readonly blocks: CounterMetric<"solved_by">;
   readonly solutionsRefused: CounterMetric<"reason">;
   readonly templatesSent: CounterMetric<"future">;
   readonly clientsClosed: CounterMetric;
@@ -12,11 +12,6 @@ export interface TemplateProviderMetrics {
 /** Registers the role's counters. */
 export function templateProviderMetrics(register: MetricsRegister): TemplateProviderMetrics {
   return {
-    blocks: register.counter({
-      name: "sv2_template_provider_blocks_total",
-      help: "Blocks put on the chain",
-      labels: ["solved_by"],
-    }),
     solutionsRefused: register.counter({
       name: "sv2_template_provider_solutions_refused_total",
       help: "Faults found in solutions that were refused; one solution may have several",
@@ -34,17 +29,30 @@ export function templateProviderMetrics(register: MetricsRegister): TemplateProv
   };
 }
 
+/** Counts blocks put on the chain; each backend knows when. */
+export function blocksMetric(register: MetricsRegister): CounterMetric<"solved_by"> {
+  return register.counter({
+    name: "sv2_template_provider_blocks_total",
+    help: "Blocks put on the chain",
+    labels: ["solved_by"],
+  });
+}
+
 /** Registers the role's gauges, read from the live role at each scrape. */
-export function watchTemplateProvider(register: MetricsRegister, provider: TemplateProvider): void {
+export function watchTemplateProvider(
+  register: MetricsRegister,
+  { backend, server }: { readonly backend: Backend; readonly server: TemplateServer },
+): void {
   const height = register.gauge({ name: "sv2_template_provider_chain_height", help: "Height of the tip" });
   const clients = register.gauge({ name: "sv2_template_provider_clients", help: "Connected template clients" });
   const waiting = register.gauge({
     name: "sv2_template_provider_mempool_transactions",
-    help: "Synthetic transactions that wait for a block",
+    help: "Transactions that wait for a block, as far as a template would take them",
   });
   register.onCollect(() => {
-    height.set({}, provider.chain.tip.height);
-    clients.set({}, provider.server.clients.size);
-    waiting.set({}, provider.chain.mempool.transactions);
+    const { tip } = backend.source;
+    if (tip !== undefined) height.set({}, tip.height);
+    clients.set({}, server.clients.size);
+    waiting.set({}, backend.status().mempool.transactions);
   });
 }

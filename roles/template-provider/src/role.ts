@@ -3,10 +3,14 @@ import { maxPayloadOf } from "@adit/codec";
 import type { Sv2Server } from "@adit/network-helpers";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
 import { type Network, openNetwork, type Served } from "@adit/role-network";
-import { type TemplateProviderConfig, templateProviderConfig } from "./config.ts";
+import type { Backend } from "./backend.ts";
+import { embeddedDefaults, type TemplateProviderConfig, templateProviderConfig } from "./config.ts";
+import { EmbeddedBackend } from "./embedded/embedded-backend.ts";
+import { NodeBackend } from "./node/node-backend.ts";
+import { Readiness } from "./readiness.ts";
 import { TemplateProvider } from "./template-provider.ts";
 
-/** The template provider: serves Template Distribution from the embedded development chain. */
+/** The template provider: serves Template Distribution from Bitcoin nodes or from the embedded development chain. */
 export const templateProviderRole: RoleDefinition<TemplateProviderConfig> = {
   name: "template-provider",
   title: "serves block templates (Template Distribution) and takes solved blocks",
@@ -28,11 +32,8 @@ export const templateDistributionServer: Sv2Server<"template_distribution"> = {
 async function run(config: TemplateProviderConfig, context: RoleContext): Promise<void> {
   const { signal } = context;
   await using network = await openNetwork({ iroh: config.iroh, needsIroh: config.transport !== "tcp" }, context);
-  await using provider = await TemplateProvider.open(config, {
-    ...context,
-    hashing: network.hashing,
-    random: Math.random,
-  });
+  const backend = await openBackend(config, network, context);
+  await using provider = new TemplateProvider(backend, config.limits, context);
   await using served = await network.serve({
     settings: config,
     limits: config.limits,
@@ -41,8 +42,20 @@ async function run(config: TemplateProviderConfig, context: RoleContext): Promis
     signal,
   });
   context.setStatus(() => ({ ...provider.status(), ...network.status() }));
-  context.ready(readyDetails({ network, served, height: provider.chain.tip.height }));
+  using _readiness = new Readiness(context, {
+    trouble: () => backend.trouble,
+    details: () => readyDetails({ network, served, height: backend.source.tip?.height ?? null }),
+  });
   if (!signal.aborted) await Promise.race([once(signal, "abort"), provider.failure]);
+}
+
+async function openBackend(
+  { embedded = embeddedDefaults, bitcoinNode }: TemplateProviderConfig,
+  network: Network,
+  context: RoleContext,
+): Promise<Backend> {
+  if (bitcoinNode !== undefined) return await NodeBackend.open(bitcoinNode, context);
+  return await EmbeddedBackend.open(embedded, { ...context, hashing: network.hashing, random: Math.random });
 }
 
 function readyDetails({
@@ -52,7 +65,7 @@ function readyDetails({
 }: {
   readonly network: Network;
   readonly served: Served;
-  readonly height: number;
+  readonly height: number | null;
 }): Record<string, unknown> {
   const { listeners } = network.status();
   return {

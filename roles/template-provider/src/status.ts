@@ -4,12 +4,11 @@ import {
   displayHash,
   encodeTransaction,
   hex,
+  type Network,
   sha256d,
-  targetFromBits,
-  workOf,
 } from "@adit/bitcoin";
-import type { StoredBlock } from "./chain/chain-file.ts";
-import type { EmbeddedChain } from "./chain/embedded-chain.ts";
+import type { Backend, BackendStatus } from "./backend.ts";
+import type { SolvedBlock } from "./template/solved-block.ts";
 import type { TemplateServer } from "./template-server.ts";
 
 /** A block as the status document shows it. */
@@ -30,22 +29,13 @@ export interface BlockStatus {
 }
 
 /** The role's part of the status document. */
-export interface TemplateProviderStatus {
-  readonly network: "regtest";
-  readonly chain: {
-    readonly height: number;
-    readonly tip_hash: string;
-    readonly bits: string;
-    readonly hashes_per_block: number;
-  };
-  readonly mempool: { readonly transactions: number; readonly fees: number };
+export interface TemplateProviderStatus extends Omit<BackendStatus, "accepted" | "elsewhere"> {
   readonly blocks: {
     readonly accepted: number;
     readonly rejected: number;
     readonly rejected_by_reason: Readonly<Record<string, number>>;
     readonly elsewhere: number;
   };
-  readonly last_block: BlockStatus | null;
   readonly clients: readonly {
     readonly id: number;
     readonly since: number;
@@ -56,11 +46,14 @@ export interface TemplateProviderStatus {
   }[];
 }
 
-/** Describes a block of the chain: whom its coinbase pays and who found it. */
-export function blockStatus({ bytes, solvedBy }: StoredBlock, height: number): BlockStatus {
+/** Describes a block: whom its coinbase pays and who found it. */
+export function blockStatus(
+  { bytes, solvedBy }: Pick<SolvedBlock, "bytes" | "solvedBy">,
+  { height, network }: { readonly height: number; readonly network: Network },
+): BlockStatus {
   const [first] = decodeBlock(bytes).transactions;
   if (first === undefined) throw new RangeError("a block has a coinbase");
-  const coinbase = describeCoinbase(encodeTransaction(first), "regtest");
+  const coinbase = describeCoinbase(encodeTransaction(first), network);
   return {
     height,
     hash: displayHash(sha256d(bytes.subarray(0, 80))),
@@ -79,24 +72,12 @@ export function blockStatus({ bytes, solvedBy }: StoredBlock, height: number): B
 }
 
 /** The status document, made afresh. */
-export function templateProviderStatus(
-  chain: EmbeddedChain,
-  server: TemplateServer,
-  lastBlock: BlockStatus | null,
-): TemplateProviderStatus {
-  const { tip, bits, mempool } = chain;
-  const { accepted, rejected, rejectedByReason, elsewhere } = server.blocks;
+export function templateProviderStatus(backend: Backend, server: TemplateServer): TemplateProviderStatus {
+  const { accepted, elsewhere, ...status } = backend.status();
+  const { total: rejected, byReason } = server.refused;
   return {
-    network: "regtest",
-    chain: {
-      height: tip.height,
-      tip_hash: displayHash(tip.hash),
-      bits: bits.toString(16).padStart(8, "0"),
-      hashes_per_block: Number(workOf(targetFromBits(bits))),
-    },
-    mempool: { transactions: mempool.transactions, fees: Number(mempool.fees) },
-    blocks: { accepted, rejected, rejected_by_reason: Object.fromEntries(rejectedByReason), elsewhere },
-    last_block: lastBlock,
+    ...status,
+    blocks: { accepted, rejected, rejected_by_reason: Object.fromEntries(byReason), elsewhere },
     clients: [...server.clients].map(([id, client]) => ({
       id,
       since: client.since,

@@ -1,4 +1,4 @@
-import type { BlockTemplate, CoinbaseRoom } from "./chain/block-template.ts";
+import type { BlockTemplate, CoinbaseRoom } from "./template/block-template.ts";
 
 /** A template a client was sent, and the time it was told to start at. */
 export interface SentTemplate {

@@ -1,6 +1,6 @@
 import { targetToBytes } from "@adit/bitcoin";
 import { type NewTemplate, type TemplateSetNewPrevHash, u256 } from "@adit/codec";
-import type { BlockTemplate } from "./chain/block-template.ts";
+import type { BlockTemplate } from "./template/block-template.ts";
 
 /** A template as NewTemplate (spec 7.2). */
 export function newTemplateMessage(templateId: bigint, template: BlockTemplate, futureTemplate: boolean): NewTemplate {

@@ -1,26 +1,15 @@
-import { displayHash, type ShareHashing } from "@adit/bitcoin";
 import type { TemplateDistributionMessage } from "@adit/codec";
 import { NetworkError, type NetworkErrorCode, type Sv2Connection } from "@adit/network-helpers";
-import { peerText, type RoleContext } from "@adit/role-kit";
-import { ChainFile } from "./chain/chain-file.ts";
-import { EmbeddedChain } from "./chain/embedded-chain.ts";
-import type { SolvedBlock } from "./chain/solved-block.ts";
-import { TemplateFile } from "./chain/template-file.ts";
-import { chainBits, type TemplateProviderConfig } from "./config.ts";
-import { ElsewhereMiner } from "./elsewhere-miner.ts";
+import { peerText } from "@adit/role-kit";
+import type { Backend, BackendPorts } from "./backend.ts";
+import type { TemplateLimits } from "./config.ts";
 import { type TemplateProviderMetrics, templateProviderMetrics, watchTemplateProvider } from "./metrics.ts";
-import { type BlockStatus, blockStatus, type TemplateProviderStatus, templateProviderStatus } from "./status.ts";
+import { type TemplateProviderStatus, templateProviderStatus } from "./status.ts";
 import { TemplateQueue } from "./template-queue.ts";
 import { TemplateServer, type TemplateServerEffect, type TemplateServerInput } from "./template-server.ts";
+import type { SourceChange } from "./template-source.ts";
 
 type Connection = Sv2Connection<"template_distribution">;
-
-/** What the shell needs of its process. */
-export interface TemplateProviderPorts extends Pick<RoleContext, "log" | "metrics" | "now"> {
-  readonly hashing: ShareHashing;
-  /** From 0 (included) to 1 (excluded). */
-  readonly random: () => number;
-}
 
 interface Client {
   readonly connection: Connection;
@@ -32,96 +21,50 @@ const TICK_MS = 200;
 const WRITE_TIMEOUT_MS = 60_000;
 
 /**
- * The shell around {@link TemplateServer}: one input at a time, effects in order, one writer a client.
+ * The shell around {@link TemplateServer} and its backend: one input at a time, effects in order, one writer a client.
  *
- * A block is on disk before the tip moves and anybody is told. When it cannot be written, {@link failure} rejects.
+ * A block is with the backend before anybody is told of anything. When the backend cannot go on, {@link failure}
+ * rejects.
  */
 export class TemplateProvider implements AsyncDisposable {
-  /** The chain; for reading. */
-  readonly chain: EmbeddedChain;
   /** The core; for reading. */
   readonly server: TemplateServer;
   /** Rejects when the role cannot go on; never resolves. */
   readonly failure: Promise<never>;
-  readonly #file: ChainFile;
-  readonly #templates: TemplateFile;
-  readonly #ports: TemplateProviderPorts;
+  readonly #backend: Backend;
+  readonly #ports: BackendPorts;
   readonly #metrics: TemplateProviderMetrics;
-  readonly #miner: ElsewhereMiner;
   readonly #clients = new Map<number, Client>();
   readonly #maxQueueBytes: number;
   readonly #ticking: NodeJS.Timeout;
   readonly #fail: (error: unknown) => void;
-  #lastBlock: BlockStatus | null;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(
-    config: TemplateProviderConfig,
-    files: { readonly chain: ChainFile; readonly templates: TemplateFile },
-    ports: TemplateProviderPorts,
-  ) {
-    const { embedded, limits } = config;
-    const { random } = ports;
-    const { chain: file, templates } = files;
-    this.#file = file;
-    this.#templates = templates;
+  /** Takes over the backend, starts it and its clock. */
+  constructor(backend: Backend, limits: TemplateLimits, ports: BackendPorts) {
+    this.#backend = backend;
     this.#ports = ports;
     this.#maxQueueBytes = limits.maxQueueBytes;
-    this.chain = new EmbeddedChain({
-      bits: chainBits(embedded),
-      tip: file.tip,
-      mempoolTransactions: embedded.mempoolTransactions,
-      random,
-    });
     this.server = new TemplateServer(
-      this.chain,
+      backend.source,
       {
-        templateIntervalMs: embedded.templateIntervalSecs * 1000,
-        feeThreshold: BigInt(embedded.feeThreshold),
-        minIntervalMs: embedded.minInterval * 1000,
-        elsewhereIntervalMs: embedded.blockElsewhereIntervalSecs * 1000,
+        ...backend.server,
         maxTemplatesPerClient: limits.maxTemplatesPerClient,
         maxRequestsPerMinute: limits.maxRequestsPerMinute,
         constraintsTimeoutMs: limits.constraintsTimeoutSecs * 1000,
-        random,
-        former: templates.former,
       },
       ports.now(),
     );
-    this.#lastBlock = file.last === undefined ? null : blockStatus(file.last, file.tip.height);
     this.#metrics = templateProviderMetrics(ports.metrics);
-    watchTemplateProvider(ports.metrics, this);
-    this.#miner = new ElsewhereMiner(ports.hashing, (candidate, nonce) =>
-      this.#step({ type: "elsewhere-solved", candidate, nonce }),
-    );
+    watchTemplateProvider(ports.metrics, { backend, server: this.server });
     let fail: (error: unknown) => void = () => {};
     this.failure = new Promise<never>((_resolve, reject) => {
       fail = reject;
     });
     this.failure.catch(() => {});
     this.#fail = fail;
-    this.#ticking = setInterval(() => void this.#step({ type: "tick" }).catch(() => {}), TICK_MS);
-  }
-
-  /**
-   * Opens the chain the config names and starts its clock.
-   *
-   * @throws ChainFileError; errors of the file system as they are.
-   */
-  static async open(config: TemplateProviderConfig, ports: TemplateProviderPorts): Promise<TemplateProvider> {
-    const { embedded } = config;
-    const chain = await ChainFile.open(embedded.dataPath);
-    const { tip, path, droppedBytes } = chain;
-    if (droppedBytes > 0) ports.log.warn({ path, droppedBytes }, "cut off a block that a crash left half written");
-    try {
-      const templates = await TemplateFile.open(embedded.dataPath, { tip, bits: chainBits(embedded) });
-      const fields = { path, height: tip.height, tip: displayHash(tip.hash), templates: templates.former.sent.size };
-      ports.log.info(fields, "chain opened");
-      return new TemplateProvider(config, { chain, templates }, ports);
-    } catch (error) {
-      await chain[Symbol.asyncDispose]();
-      throw error;
-    }
+    backend.start({ run: (work) => this.#run(async () => this.#takeChanges(await work())), fail });
+    this.#ticking = setInterval(() => void this.#run(() => this.#tick()).catch(() => {}), TICK_MS);
   }
 
   /** Serves one client until its connection ends. Rejects when it broke. */
@@ -143,23 +86,34 @@ export class TemplateProvider implements AsyncDisposable {
 
   /** The role's part of the status document. */
   status(): TemplateProviderStatus {
-    return templateProviderStatus(this.chain, this.server, this.#lastBlock);
+    return templateProviderStatus(this.#backend, this.server);
   }
 
-  /** Stops the clock and closes the chain once what was begun is on disk. */
+  /** Stops the clock and closes the backend once what was begun is done. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#ticking);
-    this.#miner.stop();
     await this.#last.catch(() => {});
-    await this.#templates[Symbol.asyncDispose]();
-    await this.#file[Symbol.asyncDispose]();
+    await this.#backend[Symbol.asyncDispose]();
   }
 
-  /** One input after the other, each with all that follows from it, so that no solution overtakes a block. */
   #step(input: TemplateServerInput): Promise<void> {
-    this.#last = this.#last.then(() => this.#take(input));
+    return this.#run(() => this.#take(input));
+  }
+
+  /** One piece of work after the other, each with all that follows from it, so that no solution overtakes a block. */
+  #run(work: () => Promise<void>): Promise<void> {
+    this.#last = this.#last.then(work);
     this.#last.catch(this.#fail);
     return this.#last;
+  }
+
+  async #tick(): Promise<void> {
+    await this.#takeChanges(await this.#backend.tick());
+    await this.#take({ type: "tick" });
+  }
+
+  async #takeChanges(changes: readonly SourceChange[]): Promise<void> {
+    for (const change of changes) await this.#take(change);
   }
 
   async #take(input: TemplateServerInput): Promise<void> {
@@ -174,26 +128,17 @@ export class TemplateProvider implements AsyncDisposable {
       case "close":
         return this.#close(effect.client, "protocol-violation", effect.reason);
       case "keep-template":
-        return await this.#note(this.#templates.add(effect.templateId, effect.sent));
+        return await this.#note(this.#backend.templates.add(effect.templateId, effect.sent));
       case "forget-templates":
-        return await this.#note(this.#templates.clear());
-      case "store-block":
-        await this.#file.append(effect.block);
-        return await this.#take({ type: "block-stored", block: effect.block });
-      case "block-connected":
-        return this.#onConnected(effect.block);
+        return await this.#note(this.#backend.templates.leaveTip());
+      case "block-solved":
+        return await this.#takeChanges(await this.#backend.solved(effect));
       case "solution-refused": {
         const { client, templateId, faults } = effect;
         log.warn({ client, templateId: templateId.toString(), faults }, "solution refused");
         for (const reason of faults) this.#metrics.solutionsRefused.inc({ reason });
         return;
       }
-      case "mine-elsewhere":
-        // Goes on beside everything else; a fault in it ends the role like any other.
-        this.#miner.mine(effect.candidate).catch(this.#fail);
-        return;
-      case "stop-mining":
-        return this.#miner.stop();
       default:
         return effect satisfies never;
     }
@@ -223,13 +168,6 @@ export class TemplateProvider implements AsyncDisposable {
     client.connection.abort(
       new NetworkError(code, { peer, message: `${peer}: ${reason}; the client is disconnected` }),
     );
-  }
-
-  #onConnected(block: SolvedBlock): void {
-    const { height, hash, solvedBy } = block;
-    this.#lastBlock = blockStatus(block, height);
-    this.#metrics.blocks.inc({ solved_by: solvedBy });
-    this.#ports.log.info({ height, hash: displayHash(hash), solvedBy, bytes: block.bytes.length }, "block connected");
   }
 
   /** Writes what waits for a client, until its queue ends or its connection breaks. */

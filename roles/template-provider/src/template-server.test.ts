@@ -1,13 +1,12 @@
 import { decodeTransaction, hex, merkleRootOf, pureHashing, stripWitness, txid } from "@adit/bitcoin";
 import type { NewTemplate, RequestTransactionDataSuccess } from "@adit/codec";
 import { describe, expect, test } from "vitest";
-import { NonceSearch } from "./chain/elsewhere.ts";
-import type { TemplateServerEffect } from "./template-server.ts";
-import { Harness, START } from "./testing/harness.ts";
+import { NonceSearch } from "./embedded/elsewhere.ts";
+import { Harness, type HarnessEffect, START } from "./testing/harness.ts";
 import { coinbaseFor, solve } from "./testing/solve.ts";
 
-const types = (effects: readonly TemplateServerEffect[]): readonly string[] => effects.map(({ type }) => type);
-const names = (effects: readonly TemplateServerEffect[]): readonly string[] =>
+const types = (effects: readonly HarnessEffect[]): readonly string[] => effects.map(({ type }) => type);
+const names = (effects: readonly HarnessEffect[]): readonly string[] =>
   effects.flatMap((effect) => (effect.type === "send" ? effect.messages.map(({ name }) => name) : []));
 
 describe("a template client", () => {
@@ -156,11 +155,13 @@ describe("a solution", () => {
     const work = harness.join(1);
     harness.join(2);
     harness.do({ type: "connected", client: 3 });
-    const [store, ...none] = harness.server.handle({ type: "message", client: 1, message: solve(work) }, harness.now);
+    const [solved, ...none] = harness.server.handle({ type: "message", client: 1, message: solve(work) }, harness.now);
     expect(none).toEqual([]);
+    if (solved?.type !== "block-solved") throw new Error("not solved");
+    const { block } = solved;
+    expect(harness.core.handle({ type: "solved", block }, harness.now)).toEqual([{ type: "store-block", block }]);
     expect(harness.chain.tip.height).toBe(0);
-    if (store?.type !== "store-block") throw new Error("not stored");
-    const effects = harness.server.handle({ type: "block-stored", block: store.block }, harness.now);
+    const effects = harness.onChain({ type: "block-stored", block });
     expect(types(effects)).toEqual([
       "block-connected",
       "forget-templates",
@@ -172,9 +173,9 @@ describe("a solution", () => {
     expect(names(effects)).toEqual(["NewTemplate", "SetNewPrevHash", "NewTemplate", "SetNewPrevHash"]);
     const [future, prevHash] = effects[3]?.type === "send" ? effects[3].messages : [];
     expect(future).toMatchObject({ futureTemplate: true, coinbaseTxLocktime: 1 });
-    expect(prevHash).toMatchObject({ prevHash: store.block.hash, templateId: (future as NewTemplate).templateId });
-    expect(harness.chain.tip).toMatchObject({ height: 1, hash: store.block.hash });
-    expect(harness.server.blocks).toMatchObject({ accepted: 1, rejected: 0 });
+    expect(prevHash).toMatchObject({ prevHash: block.hash, templateId: (future as NewTemplate).templateId });
+    expect(harness.chain.tip).toMatchObject({ height: 1, hash: block.hash });
+    expect(harness.blocks).toMatchObject({ accepted: 1, rejected: 0 });
   });
 
   test("takes its transactions out of the mempool", () => {
@@ -191,12 +192,12 @@ describe("a solution", () => {
     const harness = new Harness();
     const one = harness.join(1);
     const two = harness.join(2);
-    const [store] = harness.server.handle({ type: "message", client: 1, message: solve(one) }, harness.now);
+    const [solved] = harness.server.handle({ type: "message", client: 1, message: solve(one) }, harness.now);
     expect(harness.message(2, solve(two))).toMatchObject([{ client: 2, faults: ["stale-template"] }]);
-    if (store?.type !== "store-block") throw new Error("not stored");
-    harness.do({ type: "block-stored", block: store.block });
+    if (solved?.type !== "block-solved") throw new Error("not solved");
+    harness.onChain({ type: "solved", block: solved.block });
     expect(harness.message(2, solve(two))).toMatchObject([{ client: 2, faults: ["stale-template"] }]);
-    expect(harness.server.blocks).toMatchObject({ accepted: 1, rejected: 2 });
+    expect(harness.blocks).toMatchObject({ accepted: 1, rejected: 2 });
   });
 
   test("that is wrong changes nothing but the counts, and the client stays", () => {
@@ -211,8 +212,8 @@ describe("a solution", () => {
         faults: ["high-hash", "bad-version", "version-bits"],
       },
     ]);
-    expect(harness.server.blocks).toMatchObject({ rejected: 1, accepted: 0 });
-    expect(harness.server.blocks.rejectedByReason.get("version-bits")).toBe(1);
+    expect(harness.blocks).toMatchObject({ rejected: 1, accepted: 0 });
+    expect(harness.server.refused.byReason.get("version-bits")).toBe(1);
     expect(types(harness.message(1, solve(work)))).toContain("store-block");
   });
 
@@ -263,7 +264,7 @@ describe("a solution", () => {
 });
 
 describe("a block from elsewhere", () => {
-  function due(harness: Harness): TemplateServerEffect & { readonly type: "mine-elsewhere" } {
+  function due(harness: Harness): HarnessEffect & { readonly type: "mine-elsewhere" } {
     for (let round = 0; round < 1_000; round++) {
       const found = harness.tick(1_000).find((effect) => effect.type === "mine-elsewhere");
       if (found !== undefined) return found;
@@ -276,7 +277,7 @@ describe("a block from elsewhere", () => {
     const work = harness.join(1);
     const { candidate } = due(harness);
     const nonce = new NonceSearch(candidate, pureHashing).advance(100_000)!;
-    const effects = harness.do({ type: "elsewhere-solved", candidate, nonce });
+    const effects = harness.onChain({ type: "elsewhere-solved", candidate, nonce });
     expect(types(effects)).toEqual([
       "store-block",
       "block-connected",
@@ -285,7 +286,7 @@ describe("a block from elsewhere", () => {
       "send",
       "stop-mining",
     ]);
-    expect(harness.server.blocks).toMatchObject({ accepted: 0, elsewhere: 1 });
+    expect(harness.blocks).toMatchObject({ accepted: 0, elsewhere: 1 });
     expect(harness.message(1, solve(work))).toMatchObject([{ faults: ["stale-template"] }]);
     expect(types(harness.message(1, solve(harness.work(1))))).toContain("block-connected");
   });
@@ -296,7 +297,7 @@ describe("a block from elsewhere", () => {
     const { candidate } = due(harness);
     expect(types(harness.message(1, solve(harness.work(1))))).toContain("stop-mining");
     const nonce = new NonceSearch(candidate, pureHashing).advance(100_000)!;
-    expect(harness.do({ type: "elsewhere-solved", candidate, nonce })).toEqual([]);
+    expect(harness.onChain({ type: "elsewhere-solved", candidate, nonce })).toEqual([]);
     expect(harness.chain.tip.height).toBe(1);
   });
 

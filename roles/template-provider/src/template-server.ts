@@ -1,42 +1,40 @@
-import { displayHash } from "@adit/bitcoin";
-import {
-  type CoinbaseOutputConstraints,
-  type DialectMessage,
-  type SubmitSolution,
-  type TemplateDistributionMessage,
+import type {
+  CoinbaseOutputConstraints,
+  DialectMessage,
+  SubmitSolution,
+  TemplateDistributionMessage,
 } from "@adit/codec";
-import { type BlockTemplate, type CoinbaseRoom, fitsInBlock } from "./chain/block-template.ts";
-import { type ElsewhereCandidate, elsewhereCandidate, elsewhereRoom, solvedElsewhere } from "./chain/elsewhere.ts";
-import type { EmbeddedChain } from "./chain/embedded-chain.ts";
-import { checkSolution, type SolutionFault } from "./chain/solution.ts";
-import type { SolvedBlock } from "./chain/solved-block.ts";
-import type { Random } from "./chain/synthetic-transaction.ts";
-import type { FormerTemplates } from "./chain/template-file.ts";
+import { type BlockTemplate, type CoinbaseRoom, fitsInBlock } from "./template/block-template.ts";
+import type { SolutionFault, SolutionJudge } from "./template/solution.ts";
+import type { SolvedBlock } from "./template/solved-block.ts";
+import type { FormerTemplates } from "./template/template-file.ts";
 import { type SentTemplate, TemplateClient } from "./template-client.ts";
 import { newTemplateMessage, setNewPrevHashMessage } from "./template-messages.ts";
+import type { SourceChange, TemplateSource } from "./template-source.ts";
 
 /** Names a client's connection for as long as it lasts. */
 export type ClientId = number;
 
-/** How often what is sent, and what is kept. */
+/** How often what is sent, what is kept, and what makes a block. */
 export interface TemplateServerOptions {
-  /** Milliseconds between arrivals of new transactions. */
-  readonly templateIntervalMs: number;
   /** Satoshis of fees that make a template on the same tip worth sending. */
   readonly feeThreshold: bigint;
   /** Shortest time between two templates on the same tip, in milliseconds. */
   readonly minIntervalMs: number;
-  /** Mean time between blocks from elsewhere, in milliseconds; 0 for never. */
-  readonly elsewhereIntervalMs: number;
   /** Templates of the current tip kept a client. */
   readonly maxTemplatesPerClient: number;
   /** Messages a client may send in a minute; each may cost a template or the check of a whole block. */
   readonly maxRequestsPerMinute: number;
   /** Longest wait for a client's first CoinbaseOutputConstraints, in milliseconds. */
   readonly constraintsTimeoutMs: number;
-  readonly random: Random;
-  /** What former processes sent on the present tip: solutions for it are taken as well. */
+  /** What former processes sent: solutions for it are taken as well. */
   readonly former: FormerTemplates;
+  readonly judge: SolutionJudge;
+  /**
+   * A second block on a tip, and one on a tip that is not the newest any more: `refused` by a chain that has nobody to
+   * send it to, `solved` where nodes decide which of two blocks stays.
+   */
+  readonly lateBlocks: "refused" | "solved";
 }
 
 /** What happens to the server. */
@@ -48,10 +46,7 @@ export type TemplateServerInput =
       readonly message: DialectMessage<"template_distribution">;
     }
   | { readonly type: "disconnected"; readonly client: ClientId }
-  /** The block of a `store-block` effect is safe on disk. */
-  | { readonly type: "block-stored"; readonly block: SolvedBlock }
-  /** The nonce of a `mine-elsewhere` effect is found. */
-  | { readonly type: "elsewhere-solved"; readonly candidate: ElsewhereCandidate; readonly nonce: number }
+  | SourceChange
   /** Time passes; a few times a second. */
   | { readonly type: "tick" };
 
@@ -63,72 +58,68 @@ export type TemplateServerEffect =
   | { readonly type: "keep-template"; readonly templateId: bigint; readonly sent: SentTemplate }
   /** What was written down so far is for a former tip. */
   | { readonly type: "forget-templates" }
-  /** Write the block to disk; then, and only then, input `block-stored`. */
-  | { readonly type: "store-block"; readonly block: SolvedBlock }
-  | { readonly type: "block-connected"; readonly block: SolvedBlock }
+  /** A client's block, on its way before anything else; `faults` are what its judge let pass. */
+  | {
+      readonly type: "block-solved";
+      readonly client: ClientId;
+      readonly templateId: bigint;
+      readonly block: SolvedBlock;
+      readonly faults: readonly SolutionFault[];
+    }
   | {
       readonly type: "solution-refused";
       readonly client: ClientId;
       readonly templateId: bigint;
       readonly faults: readonly SolutionFault[];
-    }
-  /** Search a nonce for this in the background, in place of any earlier candidate. */
-  | { readonly type: "mine-elsewhere"; readonly candidate: ElsewhereCandidate }
-  | { readonly type: "stop-mining" };
+    };
 
-/** The block counts since the start. */
-export interface BlockCounts {
-  /** Clients' blocks that went on the chain. */
-  readonly accepted: number;
-  /** Clients' solutions that did not, by what was wrong; a solution with two faults counts in both. */
-  readonly rejectedByReason: ReadonlyMap<SolutionFault, number>;
-  /** Clients' solutions that did not, each once. */
-  readonly rejected: number;
-  /** Blocks this process mined. */
-  readonly elsewhere: number;
+/** Solutions refused since the start. */
+export interface RefusedCounts {
+  /** By what was wrong; a solution with two faults counts in both. */
+  readonly byReason: ReadonlyMap<SolutionFault, number>;
+  /** Each once. */
+  readonly total: number;
 }
 
-/** Templates of clients that left, kept so that a solution found meanwhile can still be brought by a new connection. */
+/** Templates of clients that left or of former tips: a solution found meanwhile can still be brought. */
 const MAX_DEPARTED_TEMPLATES = 1_024;
 
+/** Sends whatever is better at all. */
+const poorest = { feeThreshold: 1n, minIntervalMs: 0 };
+
 /**
- * Template Distribution for all clients of one chain (spec chapter 7), without I/O.
+ * Template Distribution for all clients of one source of templates (spec chapter 7), without I/O.
  *
  * A client's first message is CoinbaseOutputConstraints; the answer is a future template and the SetNewPrevHash that
- * starts it. After that come better templates on the same tip, and on a new tip again the pair. Solutions are checked
- * against the template they name; TDP has no answer to them, so a refused one is an effect and nothing else.
+ * starts it, as soon as there is a tip. After that come better templates on the same tip, and on a new tip again the
+ * pair. Solutions are judged against the template they name; TDP has no answer to them, so a refused one is an effect
+ * and nothing else.
  */
 export class TemplateServer {
-  readonly #chain: EmbeddedChain;
+  readonly #source: TemplateSource;
   readonly #options: TemplateServerOptions;
   readonly #clients = new Map<ClientId, TemplateClient>();
   readonly #departed = new Map<bigint, SentTemplate>();
-  readonly #rejectedByReason = new Map<SolutionFault, number>();
-  #accepted = 0;
-  #rejected = 0;
-  #elsewhere = 0;
+  readonly #refusedByReason = new Map<SolutionFault, number>();
+  #refused = 0;
   #lastId: bigint;
-  /** The first id of this chain, and of the current tip: what lies between is stale, not unknown. */
+  /** The first id that was ever given out, and that of the current tip: what lies between is stale, not unknown. */
   #firstId: bigint | undefined;
   #firstIdOfTip: bigint;
-  #storing: SolvedBlock | undefined;
-  #candidate: ElsewhereCandidate | undefined;
-  #nextArrival: number;
-  #nextElsewhere: number;
+  /** The tip on which a block was solved, where there may be only one. */
+  #solvedOn: Uint8Array | undefined;
 
   /** `now` is Unix milliseconds, here and in {@link handle}. */
-  constructor(chain: EmbeddedChain, options: TemplateServerOptions, now: number) {
-    this.#chain = chain;
+  constructor(source: TemplateSource, options: TemplateServerOptions, now: number) {
+    this.#source = source;
     this.#options = options;
     const { firstId, sent } = options.former;
-    for (const [templateId, template] of sent) this.#departed.set(templateId, template);
+    const useful = [...sent].filter(([, kept]) => options.lateBlocks === "solved" || !this.#isLate(kept));
+    for (const [templateId, kept] of useful) this.#departed.set(templateId, kept);
     this.#forgetDeparted();
     this.#firstId = firstId;
-    const ids = [...sent.keys()];
-    this.#firstIdOfTip = ids[0] ?? BigInt(Math.floor(now));
-    this.#lastId = ids.at(-1) ?? 0n;
-    this.#nextArrival = now + options.templateIntervalMs;
-    this.#nextElsewhere = this.#drawElsewhere(now);
+    this.#firstIdOfTip = useful[0]?.[0] ?? BigInt(Math.floor(now));
+    this.#lastId = [...sent.keys()].at(-1) ?? 0n;
   }
 
   /** Takes one input and returns what follows from it. Message bytes are copied where they are kept. */
@@ -142,12 +133,13 @@ export class TemplateServer {
       case "disconnected":
         this.#onDisconnected(input.client);
         return [];
-      case "block-stored":
-        return this.#onBlockStored(input.block, now);
-      case "elsewhere-solved":
-        return this.#onElsewhereSolved(input, now);
+      case "tip":
+        return this.#onTip(now);
+      case "better-templates":
+        for (const client of this.#clients.values()) client.upToDate = false;
+        return input.atOnce ? this.#betterTemplates(now, poorest) : [];
       case "tick":
-        return this.#onTick(now);
+        return [...this.#lateClients(now), ...this.#betterTemplates(now, this.#options)];
       default:
         return input satisfies never;
     }
@@ -158,14 +150,9 @@ export class TemplateServer {
     return this.#clients;
   }
 
-  /** Blocks since the start. */
-  get blocks(): BlockCounts {
-    return {
-      accepted: this.#accepted,
-      rejected: this.#rejected,
-      rejectedByReason: this.#rejectedByReason,
-      elsewhere: this.#elsewhere,
-    };
+  /** Solutions refused since the start. */
+  get refused(): RefusedCounts {
+    return { byReason: this.#refusedByReason, total: this.#refused };
   }
 
   #onMessage(
@@ -204,10 +191,11 @@ export class TemplateServer {
     if (!fitsInBlock(room)) {
       return [close(id, `no block has room for ${room.maxAdditionalSize} bytes of coinbase outputs`)];
     }
-    const first = client.room === undefined;
+    const hasTip = client.lastTemplateId !== undefined;
     client.room = room;
-    if (first) return this.#startOnTip(id, client, { now, room });
-    return this.#update(id, client, { now, template: this.#chain.template(room) });
+    if (this.#source.tip === undefined) return [];
+    if (!hasTip) return this.#startOnTip(id, client, { now, room });
+    return this.#update(id, client, { now, template: this.#source.template(room) });
   }
 
   /** A future template on the tip, and the SetNewPrevHash that starts it. */
@@ -216,9 +204,9 @@ export class TemplateServer {
     client: TemplateClient,
     { now, room }: { readonly now: number; readonly room: CoinbaseRoom },
   ): readonly TemplateServerEffect[] {
-    const template = this.#chain.template(room);
+    const template = this.#source.template(room);
     const templateId = this.#nextId(now);
-    const headerTimestamp = this.#chain.startTime(now);
+    const headerTimestamp = this.#source.startTime(now);
     client.startTip({ templateId, template, headerTimestamp, now });
     const messages = [
       newTemplateMessage(templateId, template, true),
@@ -241,8 +229,9 @@ export class TemplateServer {
 
   #transactionData(client: TemplateClient, templateId: bigint): TemplateDistributionMessage {
     const found = client.templates.get(templateId) ?? this.#departed.get(templateId);
-    if (found === undefined) {
-      const errorCode = this.#isStale(templateId) ? "stale-template-id" : "template-id-not-found";
+    if (found === undefined || this.#isLate(found)) {
+      const isStale = found !== undefined || this.#isStale(templateId);
+      const errorCode = isStale ? "stale-template-id" : "template-id-not-found";
       return { name: "RequestTransactionDataError", templateId, errorCode };
     }
     const transactionList = found.template.transactions.map(({ bytes }) => bytes);
@@ -251,103 +240,76 @@ export class TemplateServer {
 
   #onSolution(id: ClientId, solution: SubmitSolution, now: number): readonly TemplateServerEffect[] {
     const { templateId } = solution;
+    const { judge, lateBlocks } = this.#options;
     const found = this.#clients.get(id)?.templates.get(templateId) ?? this.#departed.get(templateId);
     if (found === undefined) {
       return [this.#refuse(id, templateId, [this.#isStale(templateId) ? "stale-template" : "unknown-template"])];
     }
-    // A block for this tip is on its way to disk, or on the chain: this one comes second.
-    const late = this.#storing !== undefined || found.template.height !== this.#chain.tip.height + 1;
-    if (late) return [this.#refuse(id, templateId, ["stale-template"])];
-    const outcome = checkSolution(solution, { ...found, now, solvedBy: "client" });
+    const { template } = found;
+    const isLate = this.#isLate(found) || isSame(template.prevHash, this.#solvedOn);
+    if (isLate && lateBlocks === "refused") return [this.#refuse(id, templateId, ["stale-template"])];
+    const outcome = judge(solution, { ...found, now, solvedBy: "client" });
     if (outcome.kind === "refused") return [this.#refuse(id, templateId, outcome.faults)];
-    return [this.#store(outcome.block)];
+    this.#solvedOn = template.prevHash;
+    const { block, faults } = outcome;
+    return [{ type: "block-solved", client: id, templateId, block, faults }];
   }
 
   #refuse(client: ClientId, templateId: bigint, faults: readonly SolutionFault[]): TemplateServerEffect {
-    this.#rejected += 1;
-    for (const fault of faults) this.#rejectedByReason.set(fault, (this.#rejectedByReason.get(fault) ?? 0) + 1);
+    this.#refused += 1;
+    for (const fault of faults) this.#refusedByReason.set(fault, (this.#refusedByReason.get(fault) ?? 0) + 1);
     return { type: "solution-refused", client, templateId, faults };
   }
 
-  #store(block: SolvedBlock): TemplateServerEffect {
-    this.#storing = block;
-    return { type: "store-block", block };
-  }
-
-  #onBlockStored(block: SolvedBlock, now: number): readonly TemplateServerEffect[] {
-    if (this.#storing !== block) throw new Error(`block ${displayHash(block.hash)} was not asked to be stored`);
-    this.#storing = undefined;
-    this.#chain.connect(block);
-    if (block.solvedBy === "client") this.#accepted += 1;
-    else this.#elsewhere += 1;
-    this.#departed.clear();
+  #onTip(now: number): readonly TemplateServerEffect[] {
     this.#firstIdOfTip = this.#lastId + 1n;
-    this.#nextElsewhere = this.#drawElsewhere(now);
-    const mining = this.#candidate !== undefined;
-    this.#candidate = undefined;
+    this.#leaveTip();
     const announcements = [...this.#clients].flatMap(([id, client]) =>
       client.room === undefined ? [] : this.#startOnTip(id, client, { now, room: client.room }),
     );
-    return [
-      { type: "block-connected", block },
-      { type: "forget-templates" },
-      ...announcements,
-      ...(mining ? [{ type: "stop-mining" } as const] : []),
-    ];
+    return [{ type: "forget-templates" }, ...announcements];
   }
 
-  #onElsewhereSolved(
-    { candidate, nonce }: { readonly candidate: ElsewhereCandidate; readonly nonce: number },
-    now: number,
-  ): readonly TemplateServerEffect[] {
-    if (candidate !== this.#candidate || this.#storing !== undefined) return [];
-    const outcome = solvedElsewhere(candidate, { nonce, now });
-    if (outcome.kind === "refused") throw new Error(`our own block is wrong: ${outcome.faults.join(", ")}`);
-    return [this.#store(outcome.block)];
+  /** What was sent is of no use any more, but where a late block may still be the one that stays. */
+  #leaveTip(): void {
+    if (this.#options.lateBlocks === "refused") this.#departed.clear();
+    else this.#depart([...this.#clients.values()].flatMap(({ templates }) => [...templates]));
   }
 
-  #onTick(now: number): readonly TemplateServerEffect[] {
-    const late = [...this.#clients]
+  #lateClients(now: number): readonly TemplateServerEffect[] {
+    return [...this.#clients]
       .filter(([, client]) => client.room === undefined && now - client.since > this.#options.constraintsTimeoutMs)
       .map(([id]) => close(id, "no CoinbaseOutputConstraints came in time"));
-    return [...late, ...this.#betterTemplates(now), ...this.#elsewhereWhenDue(now)];
   }
 
-  #betterTemplates(now: number): readonly TemplateServerEffect[] {
-    if (now >= this.#nextArrival) {
-      this.#nextArrival = now + this.#options.templateIntervalMs;
-      this.#chain.arrive();
-      for (const client of this.#clients.values()) client.upToDate = false;
-    }
+  #betterTemplates(
+    now: number,
+    gate: Pick<TemplateServerOptions, "feeThreshold" | "minIntervalMs">,
+  ): readonly TemplateServerEffect[] {
     const effects: TemplateServerEffect[] = [];
     for (const [id, client] of this.#clients) {
-      const due = !client.upToDate && now - client.lastSentAt >= this.#options.minIntervalMs;
-      if (client.room === undefined || !due) continue;
+      const due = !client.upToDate && now - client.lastSentAt >= gate.minIntervalMs;
+      if (client.lastTemplateId === undefined || client.room === undefined || !due) continue;
       client.upToDate = true;
-      const template = this.#chain.template(client.room);
-      if (template.fees - client.lastFees < this.#options.feeThreshold) continue;
+      const template = this.#source.template(client.room);
+      if (template.fees - client.lastFees < gate.feeThreshold) continue;
       effects.push(...this.#update(id, client, { now, template }));
     }
     return effects;
   }
 
-  #elsewhereWhenDue(now: number): readonly TemplateServerEffect[] {
-    if (now < this.#nextElsewhere || this.#candidate !== undefined || this.#storing !== undefined) return [];
-    const extranonce = BigInt(Math.floor(this.#options.random() * 2 ** 52));
-    const ntime = this.#chain.startTime(now);
-    this.#candidate = elsewhereCandidate(this.#chain.template(elsewhereRoom), { ntime, extranonce });
-    return [{ type: "mine-elsewhere", candidate: this.#candidate }];
-  }
-
-  /** Blocks are found at random times: the wait is drawn from an exponential distribution. */
-  #drawElsewhere(now: number): number {
-    const { elsewhereIntervalMs, random } = this.#options;
-    return elsewhereIntervalMs === 0 ? Number.POSITIVE_INFINITY : now - Math.log(1 - random()) * elsewhereIntervalMs;
-  }
-
   #onDisconnected(id: ClientId): void {
-    for (const [templateId, kept] of this.#clients.get(id)?.templates ?? []) this.#departed.set(templateId, kept);
+    const client = this.#clients.get(id);
+    if (client === undefined) return;
+    this.#depart([...client.templates]);
     this.#clients.delete(id);
+  }
+
+  /** Ids rise with time, so that of too many those go that were sent first, whoever they were sent to. */
+  #depart(templates: readonly (readonly [bigint, SentTemplate])[]): void {
+    for (const [templateId, kept] of templates.toSorted(([one], [other]) => Number(one - other))) {
+      this.#departed.set(templateId, kept);
+    }
     this.#forgetDeparted();
   }
 
@@ -366,9 +328,17 @@ export class TemplateServer {
     return this.#lastId;
   }
 
+  #isLate({ template }: SentTemplate): boolean {
+    return !isSame(template.prevHash, this.#source.tip?.hash);
+  }
+
   #isStale(templateId: bigint): boolean {
     return this.#firstId !== undefined && templateId >= this.#firstId && templateId < this.#firstIdOfTip;
   }
+}
+
+function isSame(one: Uint8Array, other: Uint8Array | undefined): boolean {
+  return one.every((byte, at) => byte === other?.[at]);
 }
 
 function keep({ templates }: TemplateClient, templateId: bigint): readonly TemplateServerEffect[] {

@@ -67,6 +67,52 @@ min_interval = 1
 ${iroh(folder, listen.udp)}${limits(options.limits ?? "")}`;
 }
 
+/** A Bitcoin node as a config names it, with a password or a cookie file. */
+export type NodeAccess = { readonly rpcUrl: string } & (
+  | { readonly user: string; readonly password: string }
+  | { readonly cookiePath: string }
+);
+
+/** A template provider on both transports, whose templates come from Bitcoin nodes, the first one preferred. */
+export function nodeTemplateProviderToml(
+  folder: string,
+  nodes: readonly NodeAccess[],
+  options: ServerOptions & {
+    readonly extraSubmit?: readonly NodeAccess[];
+    readonly minIntervalSecs?: number;
+    /** More lines for `[bitcoin_node]`. */
+    readonly bitcoinNode?: string;
+  } = {},
+): string {
+  const { listen = anyPort, logLevel = "debug", extraSubmit = [], minIntervalSecs = 0, bitcoinNode = "" } = options;
+  const tables = [
+    ...nodes.map((node) => nodeTable("nodes", node)),
+    ...extraSubmit.map((node) => nodeTable("extra_submit", node)),
+  ];
+  return `${server(folder, listen, logLevel)}
+${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
+[bitcoin_node]
+network = "regtest"
+data_path = "${folder}/node"
+poll_interval_secs = 0.2
+template_interval_secs = 1
+min_interval = ${minIntervalSecs}
+fee_threshold = 1
+${bitcoinNode}
+${tables.join("")}`;
+}
+
+function nodeTable(key: string, node: NodeAccess): string {
+  const login =
+    "cookiePath" in node
+      ? `core_rpc_cookie_path = "${node.cookiePath}"`
+      : `core_rpc_user = "${node.user}"\ncore_rpc_pass = "${node.password}"`;
+  return `[[bitcoin_node.${key}]]
+core_rpc_url = "${node.rpcUrl}"
+${login}
+`;
+}
+
 /** A pool on both transports, whose templates come over TCP. */
 export function poolToml(
   folder: string,

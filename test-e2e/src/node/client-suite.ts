@@ -51,6 +51,8 @@ export function clientSuite(name: string, { start, orphan, knowsBranches }: Clie
         const beside = await node.header(hashFromDisplay(lost!.hash), request);
         expect(beside?.confirmations).toBe(knowsBranches ? -1 : undefined);
         expect(await node.header(hash(new Uint8Array(32).fill(1)), request)).toBeUndefined();
+        expect(await node.blockHash(tip.height, request)).toEqual(info.tip);
+        expect(await node.blockHash(tip.height + 1, request)).toBeUndefined();
       }));
 
     test("reads templates whose every transaction is what it is said to be", () =>

@@ -5,12 +5,12 @@ import { pureHashing } from "@adit/bitcoin";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chainBits } from "../config.ts";
+import type { SolvedBlock } from "../template/solved-block.ts";
 import { seeded } from "../testing/random.ts";
 import { ChainFile } from "./chain-file.ts";
 import { type ChainTip, genesisTip } from "./chain-tip.ts";
 import { elsewhereCandidate, elsewhereRoom, NonceSearch, solvedElsewhere } from "./elsewhere.ts";
 import { EmbeddedChain } from "./embedded-chain.ts";
-import type { SolvedBlock } from "./solved-block.ts";
 
 const NOW = 1_800_000_000_000;
 const BLOCKS = 4;

@@ -1,8 +1,9 @@
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { decodeHeader, hex, meetsTarget, sha256d, targetFromBits, targetToBytes } from "@adit/bitcoin";
+import { syncFolder } from "../sync-folder.ts";
+import type { SolvedBlock, SolvedBy } from "../template/solved-block.ts";
 import { type ChainTip, genesisTip, tipAfter } from "./chain-tip.ts";
-import type { SolvedBlock, SolvedBy } from "./solved-block.ts";
 
 /**
  * - `corrupt`: the file is damaged somewhere before its end
@@ -13,7 +14,7 @@ import type { SolvedBlock, SolvedBy } from "./solved-block.ts";
 export type ChainFileErrorCode = "corrupt" | "not-a-chain" | "changed" | "failed";
 
 /** A chain on disk that cannot be trusted or written to. The message says what to do. */
-export class ChainFileError extends Error {
+class ChainFileError extends Error {
   override readonly name = "ChainFileError";
   /** What went wrong, for programs. */
   readonly code: ChainFileErrorCode;
@@ -155,16 +156,6 @@ async function begin(
   await writeAll(file, MAGIC, 0);
   await file.sync();
   await syncFolder(dirname(path));
-}
-
-/** A new file survives a power cut only once its folder has been written too. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function scanRecords(file: FileHandle, path: string): Promise<Scan> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ShareHashing } from "@adit/bitcoin";
-import { type ElsewhereCandidate, NonceSearch } from "./chain/elsewhere.ts";
+import { type ElsewhereCandidate, NonceSearch } from "./elsewhere.ts";
 
 /** Nonces between two looks at the clock. */
 const BATCH = 64;

@@ -10,8 +10,8 @@ import {
   type TxOutput,
   targetToBytes,
 } from "@adit/bitcoin";
-import type { BlockTemplate, CoinbaseRoom } from "./block-template.ts";
-import { checkSolution, type SolutionOutcome } from "./solution.ts";
+import type { BlockTemplate, CoinbaseRoom } from "../template/block-template.ts";
+import { checkSolution, type SolutionOutcome } from "../template/solution.ts";
 
 /** A block this process mines as if another miner had, still without its nonce. */
 export interface ElsewhereCandidate {

@@ -1,6 +1,14 @@
-import { assembleTemplate, type BlockTemplate, type CoinbaseRoom } from "./block-template.ts";
-import { type ChainTip, startTime, tipAfter } from "./chain-tip.ts";
-import type { SolvedBlock } from "./solved-block.ts";
+import { subsidy } from "@adit/bitcoin";
+import {
+  assembleTemplate,
+  BASE_VERSION,
+  type BlockTemplate,
+  type CoinbaseRoom,
+  type WaitingTransaction,
+} from "../template/block-template.ts";
+import type { SolvedBlock } from "../template/solved-block.ts";
+import type { TemplateSource } from "../template-source.ts";
+import { type ChainTip, medianTimePast, startTime, tipAfter } from "./chain-tip.ts";
 import { SyntheticMempool } from "./synthetic-mempool.ts";
 import type { Random } from "./synthetic-transaction.ts";
 
@@ -16,7 +24,7 @@ export interface EmbeddedChainOptions {
 }
 
 /** The development chain as templates see it: its tip, its target that never changes, and what waits for a block. */
-export class EmbeddedChain {
+export class EmbeddedChain implements TemplateSource {
   readonly bits: number;
   readonly #mempool: SyntheticMempool;
   #tip: ChainTip;
@@ -40,7 +48,7 @@ export class EmbeddedChain {
 
   /** The best template now that leaves a coinbase its room. */
   template(room: CoinbaseRoom): BlockTemplate {
-    return assembleTemplate({ tip: this.#tip, bits: this.bits, waiting: this.#mempool.transactions, room });
+    return embeddedTemplate({ tip: this.#tip, bits: this.bits, waiting: this.#mempool.transactions, room });
   }
 
   /** Header time a miner should start at, Unix seconds. `now` is Unix milliseconds. */
@@ -59,4 +67,29 @@ export class EmbeddedChain {
     this.#mempool.remove(block.transactions);
     this.#mempool.arrive();
   }
+}
+
+/** The best template on a tip of this chain, in which `bits` never changes. */
+export function embeddedTemplate({
+  tip,
+  bits,
+  waiting,
+  room,
+}: {
+  readonly tip: ChainTip;
+  readonly bits: number;
+  readonly waiting: readonly WaitingTransaction[];
+  readonly room: CoinbaseRoom;
+}): BlockTemplate {
+  const height = tip.height + 1;
+  return assembleTemplate({
+    height,
+    prevHash: tip.hash,
+    medianTimePast: medianTimePast(tip),
+    bits,
+    version: BASE_VERSION,
+    subsidy: subsidy(height, "regtest"),
+    waiting,
+    room,
+  });
 }

@@ -1,4 +1,5 @@
-import { type MempoolTransaction, type Random, syntheticTransaction } from "./synthetic-transaction.ts";
+import type { MempoolTransaction } from "../template/block-template.ts";
+import { type Random, syntheticTransaction } from "./synthetic-transaction.ts";
 
 /** Transactions that wait for a block: invented, and renewed as time passes and blocks take them. */
 export class SyntheticMempool {

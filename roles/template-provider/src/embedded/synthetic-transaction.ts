@@ -1,6 +1,5 @@
 import {
   encodeTransaction,
-  type Hash,
   hash,
   legacySigops,
   type Transaction,
@@ -10,25 +9,10 @@ import {
   txid,
   wtxid,
 } from "@adit/bitcoin";
+import type { MempoolTransaction } from "../template/block-template.ts";
 
 /** A number from 0 (included) to 1 (excluded), as `Math.random` gives it. */
 export type Random = () => number;
-
-/** A transaction that waits for a block. */
-export interface MempoolTransaction {
-  /** Serialized, with its witnesses. */
-  readonly bytes: Uint8Array;
-  /** Id, internal order. */
-  readonly txid: Hash;
-  /** Hash with witnesses, internal order. */
-  readonly wtxid: Hash;
-  /** What it pays to the miner, in satoshi. */
-  readonly fee: bigint;
-  /** Weight units (BIP141). */
-  readonly weight: number;
-  /** Signature operations as a block counts them: a legacy one costs four, a witness one costs one (BIP141). */
-  readonly sigopsCost: number;
-}
 
 type Kind = "p2pkh" | "p2wpkh" | "p2tr";
 

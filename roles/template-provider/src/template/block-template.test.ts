@@ -12,12 +12,12 @@ import {
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chainBits } from "../config.ts";
+import { type ChainTip, genesisTip } from "../embedded/chain-tip.ts";
+import { embeddedTemplate } from "../embedded/embedded-chain.ts";
 import { newTemplateMessage, setNewPrevHashMessage } from "../template-messages.ts";
 import { coinbaseFor, solve } from "../testing/solve.ts";
-import { assembleTemplate, fitsInBlock, reservedWeight } from "./block-template.ts";
-import { type ChainTip, genesisTip } from "./chain-tip.ts";
+import { fitsInBlock, type MempoolTransaction, reservedWeight } from "./block-template.ts";
 import { checkSolution } from "./solution.ts";
-import type { MempoolTransaction } from "./synthetic-transaction.ts";
 
 const NOW = 1_800_000_000_000;
 const bits = chainBits({ hashesPerBlock: 2 });
@@ -101,7 +101,7 @@ describe("a template", () => {
           maxAdditionalSigops: fc.oneof(fc.nat({ max: 8 }), fc.nat({ max: 20_000 })),
         }),
         (transactions, tip, room) => {
-          const template = assembleTemplate({ tip, bits, waiting: transactions, room });
+          const template = embeddedTemplate({ tip, bits, waiting: transactions, room });
           const work = {
             template: newTemplateMessage(1n, template, true),
             prevHash: setNewPrevHashMessage(1n, template, 1_800_000_000),
@@ -128,7 +128,7 @@ describe("a template", () => {
     const transactions = Array.from({ length: 5 }, (_, salt) =>
       waiting({ size: 240_000, sigops: 0, fee: 1000 - salt, salt, segwit: false }),
     );
-    const all = assembleTemplate({
+    const all = embeddedTemplate({
       tip: genesisTip,
       bits,
       waiting: transactions,
@@ -137,7 +137,7 @@ describe("a template", () => {
     expect(all.transactions).toEqual(transactions.slice(0, 4));
     expect(all.fees).toBe(3994n);
     expect(all.valueRemaining).toBe(5_000_003_994n);
-    const less = assembleTemplate({
+    const less = embeddedTemplate({
       tip: genesisTip,
       bits,
       waiting: transactions,
@@ -152,7 +152,7 @@ describe("a template", () => {
       waiting({ size: 10, sigops: 4_990, fee: 1, salt: 2, segwit: false }),
     ];
     const count = (maxAdditionalSigops: number): number =>
-      assembleTemplate({
+      embeddedTemplate({
         tip: genesisTip,
         bits,
         waiting: transactions,
@@ -167,7 +167,7 @@ describe("a template", () => {
   test("follows BIP34 and BIP54 in its coinbase fields", () => {
     const tip: ChainTip = { ...genesisTip, height: 299 };
     expect(
-      assembleTemplate({ tip, bits, waiting: [], room: { maxAdditionalSize: 0, maxAdditionalSigops: 0 } }),
+      embeddedTemplate({ tip, bits, waiting: [], room: { maxAdditionalSize: 0, maxAdditionalSigops: 0 } }),
     ).toMatchObject({
       height: 300,
       version: 0x20000000,

@@ -3,18 +3,19 @@ import type { SubmitSolution } from "@adit/codec";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chainBits } from "../config.ts";
+import { type ChainTip, genesisTip, medianTimePast } from "../embedded/chain-tip.ts";
+import { embeddedTemplate } from "../embedded/embedded-chain.ts";
+import { SyntheticMempool } from "../embedded/synthetic-mempool.ts";
 import { newTemplateMessage, setNewPrevHashMessage } from "../template-messages.ts";
 import { seeded } from "../testing/random.ts";
 import { coinbaseFor, reward, solve, type Work } from "../testing/solve.ts";
-import { assembleTemplate, type BlockTemplate } from "./block-template.ts";
-import { type ChainTip, genesisTip, medianTimePast } from "./chain-tip.ts";
+import type { BlockTemplate } from "./block-template.ts";
 import { checkSolution, type SolutionFault } from "./solution.ts";
-import { SyntheticMempool } from "./synthetic-mempool.ts";
 
 const NOW = 1_800_000_000;
 const TIMESTAMP = NOW - 100;
 const tip: ChainTip = { ...genesisTip, height: 499, times: [NOW - 1000] };
-const template: BlockTemplate = assembleTemplate({
+const template: BlockTemplate = embeddedTemplate({
   tip,
   bits: chainBits({ hashesPerBlock: 16 }),
   waiting: new SyntheticMempool({ size: 9, random: seeded(2) }).transactions,

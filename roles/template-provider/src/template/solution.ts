@@ -8,10 +8,14 @@ import {
   encodeHeader,
   encodeOutputs,
   encodeTransaction,
+  isCoinbase,
   legacySigops,
+  meetsTarget,
   pureHashing,
+  restoreWitness,
   sha256d,
   type Transaction,
+  targetToBytes,
 } from "@adit/bitcoin";
 import type { SubmitSolution } from "@adit/codec";
 import type { BlockTemplate } from "./block-template.ts";
@@ -25,6 +29,7 @@ import type { SolvedBlock, SolvedBy } from "./solved-block.ts";
  * - `coinbase-exceeds-constraints`: more bytes or signature operations in the added outputs than the client announced
  * - `coinbase-locktime`, `coinbase-prefix`, `coinbase-sequence`, `coinbase-version`: not as the template says
  * - `coinbase-template-outputs`: the template's outputs are not the last ones
+ * - `coinbase-witness-missing`: the coinbase came without the witness that a block needs (BIP141)
  * - `coinbase-value-unclaimed`: pays less than the template offers, so that money would be lost
  * - `stale-template`: built on a block that is not the tip any more
  * - `time-before-prevhash`: time below `header_timestamp` of SetNewPrevHash (spec 7.7)
@@ -41,15 +46,22 @@ export type SolutionFault =
   | "coinbase-template-outputs"
   | "coinbase-value-unclaimed"
   | "coinbase-version"
+  | "coinbase-witness-missing"
   | "stale-template"
   | "time-before-prevhash"
   | "unknown-template"
   | "version-bits";
 
-/** A solution judged. */
+/** A solution judged. A block may have faults that its judge lets pass. */
 export type SolutionOutcome =
-  | { readonly kind: "block"; readonly block: SolvedBlock }
+  | { readonly kind: "block"; readonly block: SolvedBlock; readonly faults: readonly SolutionFault[] }
   | { readonly kind: "refused"; readonly faults: readonly SolutionFault[] };
+
+/** What a solution says beside its template's id. */
+export type Solution = Omit<SubmitSolution, "name" | "templateId">;
+
+/** Decides whether a solution makes a block. */
+export type SolutionJudge = (solution: Solution, context: SolutionContext) => SolutionOutcome;
 
 /** What a solution is held against. */
 export interface SolutionContext {
@@ -65,18 +77,56 @@ export interface SolutionContext {
 const GENERAL_PURPOSE_BITS = 0x1fffffe0;
 
 /** Rebuilds the block from template and solution and checks all of it; every fault is told, not only the first. */
-export function checkSolution(
-  solution: Omit<SubmitSolution, "name" | "templateId">,
-  context: SolutionContext,
-): SolutionOutcome {
+export function checkSolution(solution: Solution, context: SolutionContext): SolutionOutcome {
   const { template, now } = context;
-  let coinbase: Transaction;
+  const coinbase = decodeCoinbase(solution.coinbaseTx);
+  if (coinbase === undefined) return { kind: "refused", faults: ["coinbase-encoding"] };
+  const block = blockOf(solution, { ...context, coinbase, coinbaseBytes: solution.coinbaseTx });
+  const faults: readonly SolutionFault[] = [
+    ...checkBlock(block.bytes, {
+      ...template,
+      nbits: template.bits,
+      now: Math.floor(now / 1000),
+      subsidyPlusFees: template.valueRemaining,
+    }),
+    ...templateFaults(solution, { ...context, coinbase }),
+  ];
+  return faults.length > 0 ? { kind: "refused", faults } : { kind: "block", block, faults };
+}
+
+/**
+ * Rebuilds the block and lets it pass when it has the work, whatever else is wrong with it: a node is to judge that, and
+ * no reward is lost for an opinion of ours. A coinbase without its witness is given one. Cheap: the transactions are the
+ * node's own and are not looked at.
+ */
+export function admitSolution(solution: Solution, context: SolutionContext): SolutionOutcome {
+  const coinbase = decodeCoinbase(solution.coinbaseTx);
+  if (coinbase === undefined) return { kind: "refused", faults: ["coinbase-encoding"] };
+  const isBare = !coinbase.segwit && isCoinbase(coinbase);
+  const coinbaseBytes = isBare ? restoreWitness(solution.coinbaseTx) : solution.coinbaseTx;
+  const block = blockOf(solution, { ...context, coinbase, coinbaseBytes });
+  const faults = templateFaults(solution, { ...context, coinbase });
+  if (isBare) faults.push("coinbase-witness-missing");
+  if (meetsTarget(block.hash, targetToBytes(context.template.target))) return { kind: "block", block, faults };
+  return { kind: "refused", faults: ["high-hash", ...faults] };
+}
+
+function decodeCoinbase(bytes: Uint8Array): Transaction | undefined {
   try {
-    coinbase = decodeTransaction(solution.coinbaseTx);
+    return decodeTransaction(bytes);
   } catch (error) {
-    if (error instanceof BitcoinError) return { kind: "refused", faults: ["coinbase-encoding"] };
+    if (error instanceof BitcoinError) return undefined;
     throw error;
   }
+}
+
+interface Rebuilding extends SolutionContext {
+  readonly coinbase: Transaction;
+  /** As the block is to have it. */
+  readonly coinbaseBytes: Uint8Array;
+}
+
+function blockOf(solution: Solution, { template, solvedBy, coinbase, coinbaseBytes }: Rebuilding): SolvedBlock {
   const header = encodeHeader({
     version: solution.version,
     prevHash: template.prevHash,
@@ -85,26 +135,21 @@ export function checkSolution(
     nbits: template.bits,
     nonce: solution.headerNonce,
   });
-  const bytes = encodeBlock(header, [solution.coinbaseTx, ...template.transactions.map((tx) => tx.bytes)]);
-  const faults: readonly SolutionFault[] = [
-    ...checkBlock(bytes, {
-      ...template,
-      nbits: template.bits,
-      now: Math.floor(now / 1000),
-      subsidyPlusFees: template.valueRemaining,
-    }),
+  const { transactions, height } = template;
+  const bytes = encodeBlock(header, [coinbaseBytes, ...transactions.map((tx) => tx.bytes)]);
+  return { height, hash: sha256d(header), header, coinbase: coinbaseBytes.slice(), bytes, transactions, solvedBy };
+}
+
+function templateFaults(
+  solution: Solution,
+  context: SolutionContext & { readonly coinbase: Transaction },
+): SolutionFault[] {
+  const { coinbase, template } = context;
+  return [
     ...headerFaults(solution, context),
     ...coinbaseFaults(coinbase, template),
     ...outputFaults(coinbase, template),
   ];
-  if (faults.length > 0) return { kind: "refused", faults };
-  const { transactions, height } = template;
-  const { solvedBy } = context;
-  const whole = solution.coinbaseTx.slice();
-  return {
-    kind: "block",
-    block: { height, hash: sha256d(header), header, coinbase: whole, bytes, transactions, solvedBy },
-  };
 }
 
 function headerFaults(

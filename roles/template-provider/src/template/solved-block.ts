@@ -1,10 +1,10 @@
 import type { Hash } from "@adit/bitcoin";
-import type { MempoolTransaction } from "./synthetic-transaction.ts";
+import type { MempoolTransaction } from "./block-template.ts";
 
 /** Who found a block: a client's miner, or this process in place of a miner elsewhere. */
 export type SolvedBy = "client" | "elsewhere";
 
-/** A checked block that may go on the chain. Nothing in it is a view into a frame. */
+/** A block that may go on the chain. Nothing in it is a view into a frame. */
 export interface SolvedBlock {
   /** Height it will have. */
   readonly height: number;

@@ -1,31 +1,32 @@
 import { appendFile, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hash } from "@adit/bitcoin";
 import { describe, expect, test } from "vitest";
+import { genesisTip } from "../embedded/chain-tip.ts";
+import { embeddedTemplate } from "../embedded/embedded-chain.ts";
+import { SyntheticMempool } from "../embedded/synthetic-mempool.ts";
 import type { SentTemplate } from "../template-client.ts";
 import { seeded } from "../testing/random.ts";
 import { temporaryFolder } from "../testing/running-role.ts";
-import { assembleTemplate } from "./block-template.ts";
-import { genesisTip } from "./chain-tip.ts";
-import { SyntheticMempool } from "./synthetic-mempool.ts";
 import { TemplateFile } from "./template-file.ts";
 
 const bits = 0x200fffff;
-const here = { tip: genesisTip, bits };
 const room = { maxAdditionalSize: 100, maxAdditionalSigops: 2 };
 
 function sample(seed: number): SentTemplate {
   const { transactions: waiting } = new SyntheticMempool({ size: 12, random: seeded(seed) });
-  return { template: assembleTemplate({ ...here, waiting, room }), headerTimestamp: 1_700_000_000 + seed };
+  return {
+    template: embeddedTemplate({ tip: genesisTip, bits, waiting, room }),
+    headerTimestamp: 1_700_000_000 + seed,
+  };
 }
 
 async function add(folder: string, ids: readonly number[], maxBytes?: number): Promise<void> {
-  await using file = await TemplateFile.open(folder, here, maxBytes);
+  await using file = await TemplateFile.open(folder, maxBytes);
   for (const id of ids) await file.add(BigInt(id), sample(id));
 }
 
-async function former(folder: string, of: typeof here = here): Promise<TemplateFile["former"]> {
-  await using file = await TemplateFile.open(folder, of);
+async function former(folder: string): Promise<TemplateFile["former"]> {
+  await using file = await TemplateFile.open(folder);
   return file.former;
 }
 
@@ -34,7 +35,7 @@ const numbers = (from: number, to: number): number[] => Array.from({ length: to 
 describe("the templates on disk", () => {
   test("come back as they were sent, in order, over several processes", async () => {
     await using folder = await temporaryFolder();
-    expect(await former(folder.path)).toEqual({ firstId: undefined, sent: new Map() });
+    expect(await former(folder.path)).toMatchObject({ firstId: undefined, sent: new Map() });
     await add(folder.path, [5, 6]);
     await add(folder.path, [9]);
     const { firstId, sent } = await former(folder.path);
@@ -42,20 +43,39 @@ describe("the templates on disk", () => {
     expect([...sent]).toEqual([5, 6, 9].map((id) => [BigInt(id), sample(id)]));
   });
 
-  test("are forgotten with their tip, but for the first id", async () => {
+  test("are forgotten with their tip once they take much space, but for the first id", async () => {
     await using folder = await temporaryFolder();
-    await add(folder.path, [5, 6]);
-    const moved = { tip: { ...genesisTip, hash: hash(new Uint8Array(32).fill(3)) }, bits };
-    expect(await former(folder.path, moved)).toEqual({ firstId: 5n, sent: new Map() });
-    expect(await former(folder.path, { tip: genesisTip, bits: bits - 1 })).toEqual({ firstId: 5n, sent: new Map() });
+    const maxBytes = 40_000;
     {
-      await using file = await TemplateFile.open(folder.path, here);
-      await file.clear();
-      await file.add(7n, sample(7));
+      await using file = await TemplateFile.open(folder.path, maxBytes);
+      await file.add(5n, sample(5));
+      await file.leaveTip();
+      for (const id of numbers(6, 10)) await file.add(BigInt(id), sample(id));
+    }
+    expect([...(await former(folder.path)).sent.keys()]).toEqual([5n, 6n, 7n, 8n, 9n]);
+    {
+      await using file = await TemplateFile.open(folder.path, maxBytes);
+      await file.leaveTip();
+      await file.add(10n, sample(10));
     }
     const { firstId, sent } = await former(folder.path);
     expect(firstId).toBe(5n);
-    expect([...sent.keys()]).toEqual([7n]);
+    expect([...sent]).toEqual([[10n, sample(10)]]);
+  });
+
+  test("share what they have in common: a transaction is written once", async () => {
+    await using folder = await temporaryFolder();
+    const size = async (): Promise<number> => (await stat(join(folder.path, "templates.jsonl"))).size;
+    await using file = await TemplateFile.open(folder.path);
+    const { template, headerTimestamp } = sample(1);
+    await file.add(1n, { template, headerTimestamp });
+    const first = await size();
+    const fewer = { ...template, transactions: template.transactions.slice(1) };
+    await file.add(2n, { template: fewer, headerTimestamp });
+    expect((await size()) - first).toBeLessThan(first / 2);
+    const { sent } = await former(folder.path);
+    expect(sent.get(2n)?.template.transactions).toEqual(fewer.transactions);
+    expect(sent.get(2n)?.template.transactions[0]).toBe(sent.get(1n)?.template.transactions[1]);
   });
 
   test("but one that was written half are whole", async () => {

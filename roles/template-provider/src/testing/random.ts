@@ -1,4 +1,4 @@
-import type { Random } from "../chain/synthetic-transaction.ts";
+import type { Random } from "../embedded/synthetic-transaction.ts";
 
 /** The same numbers for the same seed (mulberry32). */
 export function seeded(seed: number): Random {
