@@ -25,6 +25,7 @@ test("there is an example for each way to run a role", () => {
     "pool-dual.toml",
     "pool-iroh.toml",
     "pool-tcp.toml",
+    "template-provider-bitcoin-node.toml",
     "template-provider-embedded.toml",
     "translator-fallback.toml",
     "translator-iroh.toml",
