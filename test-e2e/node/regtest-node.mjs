@@ -122,7 +122,7 @@ async function run() {
   node.on("tx", () => node.rpc.refreshBlock());
   await node.ensure();
   await node.open();
-  process.once("SIGTERM", () => stop(node).then(() => process.exit(0), fail));
+  process.once("SIGTERM", () => void stop(node).then(() => process.exit(0), fail));
   await node.connect();
   // Last, as whoever waits for the node waits for these blocks.
   if (options.peer === undefined) await premine(node, premined, options["pay-to"]);

@@ -22,6 +22,7 @@ export interface RoleStatus {
     readonly kind: string;
     readonly user_identity: string;
     readonly shares_accepted: number;
+    readonly extranonce_prefix_hex: string;
   }[];
   readonly template_provider: { readonly state: string };
   readonly blocks_found: number;
@@ -35,6 +36,16 @@ export interface RoleStatus {
     readonly rejected_by_reason: Readonly<Record<string, number>>;
   };
   readonly clients: readonly { readonly id: number }[];
+  /** Template provider on Bitcoin nodes. */
+  readonly nodes: readonly { readonly name: string; readonly state: string; readonly error: string | null }[];
+  /** The newest blocks that went to nodes, newest first. */
+  readonly submissions: readonly {
+    readonly height: number;
+    readonly hash: string;
+    readonly outcome: string;
+    readonly file: string | null;
+    readonly nodes: readonly { readonly name: string; readonly attempts: number; readonly answer: string | null }[];
+  }[];
   /** Translator. */
   readonly upstream: { readonly state: string; readonly reason: string | null; readonly transport: string | null };
   readonly miners: readonly { readonly id: number; readonly user_name: string | null; readonly since: number }[];

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { encodeHeader, meetsTarget, pureHashing, targetToBytes } from "@adit/bitcoin";
+import { encodeHeader, meetsTarget, pureHashing, targetFromBits, targetToBytes } from "@adit/bitcoin";
 import {
   coinbaseOf,
   LineSplitter,
@@ -19,6 +19,8 @@ export class Sv1Miner implements Disposable {
   /** Jobs it was given. */
   jobs = 0;
   readonly rejected: string[] = [];
+  /** Keeps to itself whatever would make a block. */
+  withholdsBlocks = false;
   readonly #socket: Socket;
   readonly #session = new Sv1ClientSession({
     userAgent: "e2e/1.0",
@@ -108,6 +110,7 @@ export class Sv1Miner implements Disposable {
     const { version, prevHash, nbits, ntime } = job;
     const hash = pureHashing.headerHash(encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce }));
     if (!meetsTarget(hash, target)) return;
+    if (this.withholdsBlocks && meetsTarget(hash, targetToBytes(targetFromBits(nbits)))) return;
     const extranonce2 = new Uint8Array(job.extranonce2Size);
     new DataView(extranonce2.buffer).setUint16(0, this.#extranonce2);
     this.submitted += 1;

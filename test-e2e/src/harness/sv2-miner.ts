@@ -1,4 +1,4 @@
-import { encodeHeader, hex, meetsTarget, pureHashing } from "@adit/bitcoin";
+import { encodeHeader, hex, meetsTarget, pureHashing, targetFromBits, targetToBytes } from "@adit/bitcoin";
 import { type ClientChannel, type ClientJob, MiningClient } from "@adit/channels";
 import { type MiningMessage, u256 } from "@adit/codec";
 import type { Sv2Connection } from "@adit/network-helpers";
@@ -12,6 +12,8 @@ export class Sv2Miner implements AsyncDisposable {
   /** Shares the pool said it has accepted. */
   acceptedCount = 0;
   readonly rejected: string[] = [];
+  /** Keeps to itself whatever would make a block. */
+  withholdsBlocks = false;
   /** Jobs it was to work on, in order. */
   readonly jobs: ClientJob[] = [];
   readonly #connection: Sv2Connection<"mining">;
@@ -111,6 +113,7 @@ export class Sv2Miner implements AsyncDisposable {
     const { jobId, version, prevHash, nbits, minNtime: ntime } = job;
     const hash = pureHashing.headerHash(encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce }));
     if (!meetsTarget(hash, job.targetBytes)) return;
+    if (this.withholdsBlocks && meetsTarget(hash, targetToBytes(targetFromBits(nbits)))) return;
     const extranonce = new Uint8Array(this.#channel.extranonceSize);
     const share = this.#channel.submitExtended({ jobId, nonce, ntime, version, extranonce });
     this.#pending.set(share.sequenceNumber, hex(hash));

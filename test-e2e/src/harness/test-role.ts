@@ -106,6 +106,12 @@ export class TestRole {
     return (await (await this.#monitor("/api/v1/status")).json()) as RoleStatus;
   }
 
+  /** Why the role is not ready, as whoever asks for its readiness is told; null while it is. */
+  async trouble(): Promise<string | null> {
+    const { reason = null } = (await (await this.#monitor("/api/v1/ready")).json()) as { readonly reason?: string };
+    return reason;
+  }
+
   /** The metrics page. */
   async metrics(): Promise<string> {
     return await (await this.#monitor("/metrics")).text();

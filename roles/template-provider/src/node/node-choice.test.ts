@@ -121,6 +121,15 @@ describe("a node that answers polls but has no template", () => {
     expect(secondsAway()).toBe(30);
   });
 
+  test("because it is about to go away is gone back to like any other once it is back", () => {
+    const nodes = settled();
+    nodes.sees(0, failed("request"), failed("poll"));
+    nodes.live(5, [1, templateOn(101)]);
+    nodes.sees(0, polled(101));
+    expect(chosen(nodes.live(9, [0, polled(101)], [1, templateOn(101)]))).toEqual([]);
+    expect(chosen(nodes.live(1, [0, polled(101)], [1, templateOn(101)]))).toEqual([0]);
+  });
+
   test("is asked on and on when no other has one either, and every new fault is told once", () => {
     const nodes = settled();
     nodes.sees(1, failed("poll"));

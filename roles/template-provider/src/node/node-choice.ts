@@ -187,6 +187,8 @@ export class NodeChoice {
     const node = this.#node(at);
     const isNews = node.down?.code !== error.code;
     if (node.isUp && node.tip !== undefined) node.left = { height: node.tip.height, at: now };
+    // A node that goes away gives no template either: that says nothing of it once it is back.
+    if (node.isUp) node.noTemplate = undefined;
     node.down = error;
     node.isUp = false;
     return [...(isNews ? [{ type: "node-down", node: at, error } as const] : []), ...this.#choose(now)];
