@@ -43,15 +43,27 @@ export async function dialPool(
 
 /** {@link dialPool} over a stream that is there already, which it takes over. */
 export async function setUpMining(stream: ByteStream, authority: string): Promise<Sv2Connection<"mining">> {
-  return await dialSv2(stream, client, {
-    security: { noise: { crypto: pureCrypto, authority: decodeAuthorityPublicKey(authority) } },
-    signal: new AbortController().signal,
-    deadlineMs: DIAL_MS,
-  });
+  return await setUp(stream, "mining", authority);
+}
+
+/** A secured connection of one protocol over a stream that is there already, which it takes over. */
+export async function setUp<P extends "mining" | "template_distribution">(
+  stream: ByteStream,
+  protocol: P,
+  authority: string,
+): Promise<Sv2Connection<P>> {
+  return await dialSv2(
+    stream,
+    { ...client, protocol },
+    {
+      security: { noise: { crypto: pureCrypto, authority: decodeAuthorityPublicKey(authority) } },
+      signal: new AbortController().signal,
+      deadlineMs: DIAL_MS,
+    },
+  );
 }
 
 const client = {
-  protocol: "mining",
   flags: 0,
   endpointHost: "127.0.0.1",
   endpointPort: 0,
