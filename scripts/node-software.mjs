@@ -52,27 +52,32 @@ function moveUnlessThere(from, to) {
   }
 }
 
-/** {@link installBcoin} for a command: a failure ends this process with what to do. */
-export function installBcoinOrExit() {
+/** What `work` returns, for a command: its failure ends this process with what to do. */
+export function orExit(work) {
   try {
-    installBcoin();
+    return work();
   } catch (error) {
     process.stderr.write(`${error.message}\n`);
-    process.exit(1);
+    return process.exit(1);
   }
 }
 
-/** Builds btcd. Returns its path as `program`, or why there is none as `missing`. */
+/**
+ * Builds btcd. Returns its path as `program`, or as `missing` what the machine lacks to build it.
+ *
+ * @throws Error when it has that and the build fails all the same: a skipped test would hide it.
+ */
 export function buildBtcd() {
   if (!isThere("go", "version")) return { missing: "btcd needs Go to be built: see https://go.dev/dl" };
   const folder = join(cache, BTCD.split("/").at(-1));
   const program = join(folder, "btcd");
   if (existsSync(program)) return { program };
   const failure = fails("go", ["install", BTCD], { env: { ...process.env, GOBIN: folder, GOFLAGS: "" } });
-  return failure === undefined ? { program } : { missing: failure };
+  if (failure !== undefined) throw new Error(failure);
+  return { program };
 }
 
-/** Builds the program of test-e2e/kernel. Returns its path as `program`, or why there is none as `missing`. */
+/** Builds the program of test-e2e/kernel; otherwise as {@link buildBtcd}. */
 export function buildKernel() {
   if (!isThere("cargo", "--version"))
     return { missing: "Bitcoin Core's kernel needs cargo to be built: see https://rustup.rs" };
@@ -81,7 +86,8 @@ export function buildKernel() {
   const target = join(cache, "kernel-target");
   const options = { cwd: kernelWorkspace, env: { ...process.env, CARGO_TARGET_DIR: target } };
   const failure = fails("cargo", ["build", "--quiet", "--locked"], options);
-  return failure === undefined ? { program: join(target, "debug", "kernel-replay") } : { missing: failure };
+  if (failure !== undefined) throw new Error(failure);
+  return { program: join(target, "debug", "kernel-replay") };
 }
 
 /** Bitcoin Core is built with CMake and Boost's headers. Root on Debian gets them; others are told how. */

@@ -2,12 +2,12 @@
 // Go is and Bitcoin Core's kernel where Rust is, outside of the checkout. Says what is skipped and why, and ends as
 // `npm test` does. `--others-only` leaves out what needs only bcoin, which `npm test` runs as well.
 import { install } from "./install.mjs";
-import { buildBtcd, buildKernel, installBcoinOrExit } from "./node-software.mjs";
+import { buildBtcd, buildKernel, installBcoin, orExit } from "./node-software.mjs";
 import { runTests } from "./run-tests.mjs";
 
 install();
-installBcoinOrExit();
-const built = { ADIT_NODE_BTCD: buildBtcd(), ADIT_NODE_KERNEL: buildKernel() };
+orExit(installBcoin);
+const built = { ADIT_NODE_BTCD: orExit(buildBtcd), ADIT_NODE_KERNEL: orExit(buildKernel) };
 for (const { missing } of Object.values(built)) {
   if (missing !== undefined) process.stdout.write(`skipped: ${missing}\n`);
 }

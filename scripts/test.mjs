@@ -1,11 +1,11 @@
 // `npm test`: installs what is missing, type-checks, lints and runs every test that needs nothing but Node and npm.
 // `--tests-only` runs the tests alone. Ends with one plain line, "N passed, N failed, N skipped".
 import { install, run } from "./install.mjs";
-import { installBcoinOrExit } from "./node-software.mjs";
+import { installBcoin, orExit } from "./node-software.mjs";
 import { runTests } from "./run-tests.mjs";
 
 install();
-installBcoinOrExit();
+orExit(installBcoin);
 if (!process.argv.includes("--tests-only")) {
   for (const script of ["check", "lint", "format", "docs", "knip"]) {
     process.stdout.write(`\n== ${script}\n`);
