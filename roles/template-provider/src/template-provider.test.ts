@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pureHashing } from "@adit/bitcoin";
 import { acceptSv2 } from "@adit/network-helpers";
@@ -20,6 +21,7 @@ async function open(
   embedded: readonly string[],
 ): Promise<{
   readonly provider: TemplateProvider;
+  readonly backend: EmbeddedBackend;
   /** A client, and how the provider's handler of it ended. */
   readonly connect: () => Promise<{ readonly miner: TemplateMiner; readonly handled: Promise<void> }>;
 }> {
@@ -48,6 +50,7 @@ async function open(
   const streams = listener.streams[Symbol.asyncIterator]();
   return {
     provider,
+    backend,
     connect: async () => {
       const [stream, accepted] = await Promise.all([transport.dial("here", { signal }), streams.next()]);
       const [miner, connection] = await Promise.all([
@@ -104,6 +107,19 @@ describe("a client that does not read", () => {
     expect(provider.status().chain?.height).toBe(80);
     expect(seen).toBeLessThan(40);
   });
+});
+
+test("a disk that hangs holds up neither templates nor blocks, and the operator is told", async () => {
+  await using folder = await temporaryFolder();
+  const { provider, backend, connect } = await open(folder.path, []);
+  await using _ = provider;
+  backend.templates.add = () => new Promise(() => {});
+  const { miner } = await connect();
+  await miner.constrain();
+  await miner.mine(await miner.tip());
+  await miner.tip();
+  expect(provider.status().chain?.height).toBe(1);
+  expect(await readFile(join(folder.path, "log"), "utf8")).toContain("the disk is slow");
 });
 
 describe("a client's connection", () => {

@@ -3,6 +3,7 @@ import { NetworkError, type NetworkErrorCode, type Sv2Connection } from "@adit/n
 import { peerText } from "@adit/role-kit";
 import type { Backend, BackendPorts } from "./backend.ts";
 import type { TemplateLimits } from "./config.ts";
+import { inTime } from "./in-time.ts";
 import { type TemplateProviderMetrics, templateProviderMetrics, watchTemplateProvider } from "./metrics.ts";
 import { type TemplateProviderStatus, templateProviderStatus } from "./status.ts";
 import { TemplateQueue } from "./template-queue.ts";
@@ -19,6 +20,8 @@ interface Client {
 const TICK_MS = 200;
 /** A write that takes longer belongs to a client that does not read. */
 const WRITE_TIMEOUT_MS = 60_000;
+/** A template that is not written down by then is sent all the same. */
+const NOTE_LIMIT_MS = 500;
 
 /**
  * The shell around {@link TemplateServer} and its backend: one input at a time, effects in order, one writer a client.
@@ -144,9 +147,14 @@ export class TemplateProvider implements AsyncDisposable {
     }
   }
 
-  /** Without the file a client's solution may be lost with this process, and nothing else. */
+  /**
+   * Without the file a client's solution may be lost with this process, and nothing else: no block waits behind a disk
+   * that is broken or slow.
+   */
   async #note(written: Promise<void>): Promise<void> {
-    await written.catch((error: unknown) => this.#ports.log.warn({ error }, "templates not written down"));
+    const { log } = this.#ports;
+    const noted = written.catch((error: unknown) => log.warn({ error }, "templates not written down"));
+    if ((await inTime(noted, NOTE_LIMIT_MS)) === "late") log.warn("templates are written down late: the disk is slow");
   }
 
   #send(id: number, messages: readonly TemplateDistributionMessage[]): void {

@@ -1,8 +1,8 @@
 import { setMaxListeners } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { displayHash, hex } from "@adit/bitcoin";
 import { type BitcoinNode, NodeError } from "@adit/bitcoin-node";
 import type { BackendPorts } from "../backend.ts";
+import { inTime } from "../in-time.ts";
 import type { SolvedBlock } from "../template/solved-block.ts";
 import type { BlockFiles, FiledBlock } from "./block-files.ts";
 import {
@@ -100,7 +100,7 @@ export class BlockSubmitter implements AsyncDisposable {
   async submit(block: SolvedBlock): Promise<void> {
     if (this.#followed.has(hex(block.hash))) return;
     const writing = this.#write(block);
-    const file = await this.#inTime(writing, block);
+    const file = await this.#fileInTime(writing, block);
     this.#begin(block, { file, writing });
   }
 
@@ -141,11 +141,8 @@ export class BlockSubmitter implements AsyncDisposable {
   }
 
   /** The block's file; null when it is not written in time, for a block never waits for that. */
-  async #inTime(writing: Promise<string | null>, block: SolvedBlock): Promise<string | null> {
-    const limit = new AbortController();
-    const late = sleep(FILE_LIMIT_MS, "late" as const, { signal: limit.signal }).catch(() => "late" as const);
-    const first = await Promise.race([writing, late]);
-    limit.abort();
+  async #fileInTime(writing: Promise<string | null>, block: SolvedBlock): Promise<string | null> {
+    const first = await inTime(writing, FILE_LIMIT_MS);
     if (first !== "late") return first;
     const text = "the disk is too slow for a block, which is submitted before it is written";
     this.#options.log.error(lastResort(block), text);

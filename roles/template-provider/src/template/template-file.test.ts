@@ -104,4 +104,19 @@ describe("the templates on disk", () => {
     expect(ids).toEqual(numbers(90 - ids.length, 90));
     expect(sent.get(89n)).toEqual(sample(89));
   });
+
+  test("wait for the disk in order, and not too many of them", async () => {
+    await using folder = await temporaryFolder();
+    {
+      await using file = await TemplateFile.open(folder.path);
+      const calls = numbers(1, 20).map((id) => file.add(BigInt(id), sample(id)));
+      const outcomes = await Promise.allSettled(calls);
+      expect(outcomes.map(({ status }) => status)).toEqual([
+        ...Array.from({ length: 16 }, () => "fulfilled"),
+        ...Array.from({ length: 3 }, () => "rejected"),
+      ]);
+      await file.add(30n, sample(30));
+    }
+    expect([...(await former(folder.path)).sent.keys()].map(Number)).toEqual([...numbers(1, 17), 30]);
+  });
 });

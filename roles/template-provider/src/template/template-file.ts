@@ -15,6 +15,8 @@ export interface FormerTemplates {
 const FILE_NAME = "templates.jsonl";
 /** Half of what is kept: when the newer file is full, the older one goes. */
 const MAX_FILE_BYTES = 32 * 1024 * 1024;
+/** Calls that wait for the disk; of more, the newest are refused. */
+const MAX_WAITING = 16;
 
 /**
  * Templates that clients were sent, so that a solution for one still makes a block after the process was killed. A
@@ -31,6 +33,8 @@ export class TemplateFile implements AsyncDisposable {
   #file: FileHandle;
   #firstId: bigint | undefined;
   #bytes: number;
+  #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
 
   private constructor(
     file: FileHandle,
@@ -60,8 +64,33 @@ export class TemplateFile implements AsyncDisposable {
     return new TemplateFile(file, { path, bytes, maxBytes, former: lines });
   }
 
-  /** Adds a template before it is sent. One call at a time, as all of these. */
-  async add(templateId: bigint, sent: SentTemplate): Promise<void> {
+  /** Adds a template before it is sent. Rejects when the disk fails, or keeps too many calls waiting. */
+  add(templateId: bigint, sent: SentTemplate): Promise<void> {
+    return this.#inOrder(() => this.#add(templateId, sent));
+  }
+
+  /** The tip has moved on, so that nothing in the file is needed; it is emptied when that is worth it. Rejects as {@link add}. */
+  leaveTip(): Promise<void> {
+    return this.#inOrder(() => this.#leaveTip());
+  }
+
+  /** Closes the file once what was begun is written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+    await this.#file.close();
+  }
+
+  #inOrder(work: () => Promise<void>): Promise<void> {
+    if (this.#waiting >= MAX_WAITING) return Promise.reject(new Error(`${this.#path}: the disk does not keep up`));
+    this.#waiting += 1;
+    const done = this.#last.then(work).finally(() => {
+      this.#waiting -= 1;
+    });
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  async #add(templateId: bigint, sent: SentTemplate): Promise<void> {
     this.#firstId ??= templateId;
     if (this.#bytes > this.#maxBytes) await this.#rotate();
     const fresh = sent.template.transactions.filter(({ wtxid }) => !this.#written.has(hex(wtxid)));
@@ -69,16 +98,11 @@ export class TemplateFile implements AsyncDisposable {
     for (const { wtxid } of fresh) this.#written.add(hex(wtxid));
   }
 
-  /** The tip has moved on, so that nothing in the file is needed; it is emptied when that is worth it. */
-  async leaveTip(): Promise<void> {
+  async #leaveTip(): Promise<void> {
     if (this.#bytes <= this.#maxBytes / 2) return;
     await this.#file.truncate(0);
     await rm(`${this.#path}.old`, { force: true });
     await this.#begin();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file.close();
   }
 
   async #rotate(): Promise<void> {
