@@ -1,10 +1,11 @@
 import { displayHash, type Network, targetFromBits, workOf } from "@adit/bitcoin";
 import type { RoleContext } from "@adit/role-kit";
+import type { BlockStatus } from "./block-status.ts";
 import type { NodeStatus, SubmissionStatus } from "./node/node-status.ts";
-import type { BlockStatus } from "./status.ts";
 import type { SolutionFault } from "./template/solution.ts";
 import type { SolvedBlock } from "./template/solved-block.ts";
-import type { FormerTemplates, TemplateFile } from "./template/template-file.ts";
+import type { TemplateFile } from "./template/template-file.ts";
+import type { FormerTemplates } from "./template/template-lines.ts";
 import type { TemplateServerOptions } from "./template-server.ts";
 import type { SourceChange, SourceTip, TemplateSource } from "./template-source.ts";
 

@@ -8,7 +8,7 @@ import {
   serverSettings,
 } from "@adit/role-network";
 import { z } from "zod";
-import { rpcUrl } from "./node/node-access.ts";
+import { type RpcSettings, rpcUrl } from "./node/node-access.ts";
 
 /** The easiest target of regtest, which its genesis block carries: every second hash meets it. */
 const REGTEST_LIMIT_BITS = 0x207fffff;
@@ -196,9 +196,6 @@ export type EmbeddedSettings = z.output<typeof embedded>;
 /** The `[bitcoin_node]` table. */
 export type BitcoinNodeSettings = z.output<typeof bitcoinNode>;
 
-/** One node of the `[bitcoin_node]` table. */
-export type NodeSettings = z.output<typeof submitNode> & { readonly zmqHashblock?: string };
-
 /** The `[limits]` table. */
 export type TemplateLimits = z.output<typeof limits> & ListenLimitSettings;
 
@@ -250,7 +247,7 @@ function repetition(url: string, seen: Set<string>): readonly string[] {
   return [];
 }
 
-function nodeFaults(node: NodeSettings): readonly string[] {
+function nodeFaults(node: RpcSettings): readonly string[] {
   const { coreRpcCookiePath, coreRpcUser, coreRpcPass, coreRpcUrl, coreRpcPort } = node;
   const faults: string[] = [];
   const hasPassword = coreRpcUser !== undefined && coreRpcPass !== undefined;

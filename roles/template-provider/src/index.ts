@@ -1,3 +1,4 @@
+export type { BlockStatus } from "./block-status.ts";
 export {
   type BitcoinNodeSettings,
   chainBits,
@@ -7,4 +8,4 @@ export {
   templateProviderConfig,
 } from "./config.ts";
 export { templateProviderRole } from "./role.ts";
-export type { BlockStatus, TemplateProviderStatus } from "./status.ts";
+export type { TemplateProviderStatus } from "./status.ts";

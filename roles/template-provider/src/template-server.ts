@@ -7,7 +7,7 @@ import type {
 import { type BlockTemplate, type CoinbaseRoom, fitsInBlock } from "./template/block-template.ts";
 import type { SolutionFault, SolutionJudge } from "./template/solution.ts";
 import type { SolvedBlock } from "./template/solved-block.ts";
-import type { FormerTemplates } from "./template/template-file.ts";
+import type { FormerTemplates } from "./template/template-lines.ts";
 import { type SentTemplate, TemplateClient } from "./template-client.ts";
 import { newTemplateMessage, setNewPrevHashMessage } from "./template-messages.ts";
 import type { SourceChange, TemplateSource } from "./template-source.ts";

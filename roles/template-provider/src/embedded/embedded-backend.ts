@@ -8,9 +8,9 @@ import {
   type ClientsBlock,
   chainStatus,
 } from "../backend.ts";
+import { type BlockStatus, blockStatus } from "../block-status.ts";
 import { chainBits, type EmbeddedSettings } from "../config.ts";
 import { blocksMetric } from "../metrics.ts";
-import { type BlockStatus, blockStatus } from "../status.ts";
 import { checkSolution } from "../template/solution.ts";
 import type { SolvedBlock } from "../template/solved-block.ts";
 import { TemplateFile } from "../template/template-file.ts";

@@ -10,14 +10,14 @@ import {
   type ClientsBlock,
   chainStatus,
 } from "../backend.ts";
-import type { BitcoinNodeSettings, NodeSettings } from "../config.ts";
-import { type BlockStatus, blockStatus } from "../status.ts";
+import { type BlockStatus, blockStatus } from "../block-status.ts";
+import type { BitcoinNodeSettings } from "../config.ts";
 import { admitSolution } from "../template/solution.ts";
 import { TemplateFile } from "../template/template-file.ts";
 import type { SourceChange } from "../template-source.ts";
 import { BlockFiles } from "./block-files.ts";
 import { BlockSubmitter } from "./block-submitter.ts";
-import { rpcAuth, rpcUrl } from "./node-access.ts";
+import { type RpcSettings, rpcAuth, rpcUrl } from "./node-access.ts";
 import { type ChoiceEffect, type ChoiceInput, NodeChoice } from "./node-choice.ts";
 import { type NodeMetrics, nodeMetrics, watchNodes } from "./node-metrics.ts";
 import { NodeSource } from "./node-source.ts";
@@ -158,7 +158,7 @@ export class NodeBackend implements Backend {
     await this.templates[Symbol.asyncDispose]();
   }
 
-  #nodeOf(settings: NodeSettings): BitcoinNode {
+  #nodeOf(settings: RpcSettings): BitcoinNode {
     const { rpcTimeoutSecs, pollTimeoutSecs, network } = this.#settings;
     const node = new BitcoinNode({
       url: rpcUrl(settings, network),

@@ -2,15 +2,7 @@ import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/prom
 import { join } from "node:path";
 import { hex } from "@adit/bitcoin";
 import type { SentTemplate } from "../template-client.ts";
-import { type Line, TemplateLines, templateLine, transactionLine } from "./template-lines.ts";
-
-/** Templates that former processes sent. */
-export interface FormerTemplates {
-  /** The first id that was ever given out; undefined when none was. */
-  readonly firstId: bigint | undefined;
-  /** Those still known, by id, oldest first; of the present tip and of some before it. */
-  readonly sent: ReadonlyMap<bigint, SentTemplate>;
-}
+import { type FormerTemplates, type Line, TemplateLines, templateLine, transactionLine } from "./template-lines.ts";
 
 const FILE_NAME = "templates.jsonl";
 /** Half of what is kept: when the newer file is full, the older one goes. */

@@ -1,7 +1,14 @@
 import { fromHex, hash, hex, targetFromBits } from "@adit/bitcoin";
 import type { SentTemplate } from "../template-client.ts";
 import type { BlockTemplate, CoinbaseRoom, MempoolTransaction } from "./block-template.ts";
-import type { FormerTemplates } from "./template-file.ts";
+
+/** Templates that former processes sent. */
+export interface FormerTemplates {
+  /** The first id that was ever given out; undefined when none was. */
+  readonly firstId: bigint | undefined;
+  /** Those still known, by id, oldest first; of the present tip and of some before it. */
+  readonly sent: ReadonlyMap<bigint, SentTemplate>;
+}
 
 /** A line of the file of templates. */
 export type Line = FirstIdLine | TransactionLine | TemplateLine;
