@@ -3,9 +3,6 @@ import { until } from "../../harness/until.ts";
 import { headerOf, tipOf } from "../chain-view.ts";
 import { ALARM_SECONDS, type FaultScene } from "./fault-scene.ts";
 
-/** Longest pause between two looks at a node that is gone. */
-const MOST_PAUSE_MS = 5_000;
-
 /** The node is gone for a while. */
 export function nodeOutageScenarios(scene: () => FaultScene): void {
   test("while the node is down miners go on with the work they have, and the blocks they find are on disk at once and accepted once it is back", async () => {
@@ -33,12 +30,10 @@ export function nodeOutageScenarios(scene: () => FaultScene): void {
     await line.goesOn();
 
     await node.restart();
-    const restarted = performance.now();
     const judged = await until("every block is judged", () => {
       const files = blocks.files().filter(isFound);
       return files.every(({ outcome }) => outcome !== undefined) && files;
     });
-    expect(performance.now() - restarted).toBeLessThan(MOST_PAUSE_MS + 3_000);
     const others = judged.filter(({ outcome }) => outcome?.outcome !== "accepted");
     expect(others).toHaveLength(judged.length - 1);
     for (const { outcome } of others) expect(outcome?.outcome).toBe("side-branch");
