@@ -2,6 +2,7 @@ export { BitcoinNode, type BitcoinNodeOptions, type NodeRequest } from "./bitcoi
 export type { ChainInfo, NodeHeader } from "./chain-info.ts";
 export type { NodeAuth } from "./credentials.ts";
 export { NodeError, type NodeErrorCode } from "./errors.ts";
+export { bytesOfHex, hexOf } from "./fast-hex.ts";
 export type { NodeCall } from "./json-rpc-client.ts";
 export {
   type MempoolChange,

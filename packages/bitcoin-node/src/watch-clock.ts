@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
 /** Time as a watch sees it; tests bring their own. */
 export interface WatchClock {
   /** Milliseconds since some moment; never goes back. */
@@ -9,20 +11,9 @@ export interface WatchClock {
 /** The machine's own time. */
 export const systemClock: WatchClock = {
   now: () => performance.now(),
-  pause: (ms, signal) =>
-    new Promise((resolve) => {
-      if (signal.aborted) {
-        resolve();
-        return;
-      }
-      const wake = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      signal.addEventListener("abort", wake, { once: true });
-    }),
+  pause: async (ms, signal) => {
+    await sleep(ms, undefined, { signal }).catch(() => {});
+  },
 };
 
 const LONGEST_RETRY_MS = 5_000;

@@ -1,12 +1,4 @@
-import {
-  decodeBlock,
-  describeCoinbase,
-  displayHash,
-  encodeTransaction,
-  hex,
-  type Network,
-  sha256d,
-} from "@adit/bitcoin";
+import { describeCoinbase, displayHash, hex, type Network } from "@adit/bitcoin";
 import type { SolvedBlock } from "./template/solved-block.ts";
 
 /** A block as the status document shows it. */
@@ -26,21 +18,19 @@ export interface BlockStatus {
   readonly solved_by: string;
 }
 
-/** Describes a block: whom its coinbase pays and who found it. */
+/** Describes a block: whom its coinbase pays and who found it. Its other transactions, megabytes perhaps, are not read. */
 export function blockStatus(
-  { bytes, solvedBy }: Pick<SolvedBlock, "bytes" | "solvedBy">,
-  { height, network }: { readonly height: number; readonly network: Network },
+  { height, hash, coinbase, solvedBy }: Pick<SolvedBlock, "height" | "hash" | "coinbase" | "solvedBy">,
+  network: Network,
 ): BlockStatus {
-  const [first] = decodeBlock(bytes).transactions;
-  if (first === undefined) throw new RangeError("a block has a coinbase");
-  const coinbase = describeCoinbase(encodeTransaction(first), network);
+  const described = describeCoinbase(coinbase, network);
   return {
     height,
-    hash: displayHash(sha256d(bytes.subarray(0, 80))),
+    hash: displayHash(hash),
     coinbase: {
-      height: coinbase.height ?? null,
-      tag: coinbase.tag,
-      outputs: coinbase.outputs.map(({ address, value, type, script }) => ({
+      height: described.height ?? null,
+      tag: described.tag,
+      outputs: described.outputs.map(({ address, value, type, script }) => ({
         address: address ?? null,
         value: Number(value),
         type,

@@ -1,4 +1,4 @@
-import { displayHash, type ShareHashing } from "@adit/bitcoin";
+import { decodeBlock, displayHash, encodeTransaction, type ShareHashing } from "@adit/bitcoin";
 import type { CounterMetric } from "@adit/role-kit";
 import {
   type Backend,
@@ -15,7 +15,8 @@ import { checkSolution } from "../template/solution.ts";
 import type { SolvedBlock } from "../template/solved-block.ts";
 import { TemplateFile } from "../template/template-file.ts";
 import type { SourceChange } from "../template-source.ts";
-import { ChainFile } from "./chain-file.ts";
+import { ChainFile, type StoredBlock } from "./chain-file.ts";
+import type { ChainTip } from "./chain-tip.ts";
 import type { ElsewhereCandidate } from "./elsewhere.ts";
 import { ElsewhereMiner } from "./elsewhere-miner.ts";
 import { EmbeddedChain } from "./embedded-chain.ts";
@@ -76,7 +77,7 @@ export class EmbeddedBackend implements Backend {
       },
       now(),
     );
-    this.#lastBlock = last === undefined ? null : blockStatus(last, { height: tip.height, network: NETWORK });
+    this.#lastBlock = last === undefined ? null : storedStatus(last, tip);
     this.#blocks = blocksMetric(metrics);
     this.#miner = new ElsewhereMiner(hashing, (candidate, nonce) => this.#onElsewhereSolved(candidate, nonce));
   }
@@ -168,8 +169,15 @@ export class EmbeddedBackend implements Backend {
 
   #onConnected(block: SolvedBlock): void {
     const { height, hash, solvedBy } = block;
-    this.#lastBlock = blockStatus(block, { height, network: NETWORK });
+    this.#lastBlock = blockStatus(block, NETWORK);
     this.#blocks.inc({ solved_by: solvedBy });
     this.#ports.log.info({ height, hash: displayHash(hash), solvedBy, bytes: block.bytes.length }, "block connected");
   }
+}
+
+/** The last block of a stored chain, which is not taken apart yet. */
+function storedStatus({ bytes, solvedBy }: StoredBlock, { height, hash }: ChainTip): BlockStatus {
+  const [first] = decodeBlock(bytes).transactions;
+  if (first === undefined) throw new RangeError("a block has a coinbase");
+  return blockStatus({ height, hash, coinbase: encodeTransaction(first), solvedBy }, NETWORK);
 }

@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BitcoinError, decodeBlock, displayHash, encodeHeader, fromHex, type Hash, hex, sha256d } from "@adit/bitcoin";
+import { BitcoinError, decodeBlock, displayHash, encodeHeader, type Hash, sha256d } from "@adit/bitcoin";
+import { bytesOfHex, hexOf } from "@adit/bitcoin-node";
 import { syncFolder } from "../sync-folder.ts";
 
 /** A solved block as its file has it. */
@@ -55,7 +56,7 @@ export class BlockFiles {
     const path = this.path(block);
     const unfinished = `${path}.tmp`;
     try {
-      await writeThrough(unfinished, `${hex(block.bytes)}\n`);
+      await writeThrough(unfinished, `${hexOf(block.bytes)}\n`);
       await rename(unfinished, path);
     } catch (error) {
       // What a full disk took of it only stands in the way; the error that is told is the first one.
@@ -118,11 +119,11 @@ function byHeight(one: string, other: string): number {
 function readBlock(name: string, text: string): FiledBlock | undefined {
   const [, height, displayed] = NAME.exec(name) ?? [];
   try {
-    const bytes = fromHex(text.trim());
+    const bytes = bytesOfHex(text.trim());
     const hash = sha256d(encodeHeader(decodeBlock(bytes).header));
     return displayHash(hash) === displayed ? { height: Number(height), hash, bytes } : undefined;
   } catch (error) {
-    if (error instanceof BitcoinError) return undefined;
+    if (error instanceof BitcoinError || error instanceof RangeError) return undefined;
     throw error;
   }
 }

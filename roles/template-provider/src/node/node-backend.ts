@@ -122,7 +122,7 @@ export class NodeBackend implements Backend {
     const fields = { height, hash: displayHash(hash), templateId: templateId.toString() };
     if (faults.length > 0) log.warn({ ...fields, faults }, "the solved block departs from its template");
     log.info({ ...fields, bytes: block.bytes.length }, "block solved");
-    this.#lastBlock = blockStatus(block, { height, network: this.#settings.network });
+    this.#lastBlock = blockStatus(block, this.#settings.network);
     return [];
   }
 
