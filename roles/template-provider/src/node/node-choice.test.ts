@@ -170,6 +170,15 @@ describe("a node that comes back with a lower tip than it had", () => {
     expect(servedOn(nodes.sees(0, templateOn(103)))).toEqual([103]);
   });
 
+  test("has not got it back by going away once more", () => {
+    const nodes = new SimulatedNodes({ nodes: 1 });
+    nodes.sees(0, polled(103), failed("poll"));
+    nodes.sees(0, polled(101), failed("poll"));
+    expect(servedOn(nodes.sees(0, polled(101), templateOn(101)))).toEqual([]);
+    expect(servedOn(nodes.sees(0, templateOn(103)))).toEqual([103]);
+    expect(servedOn(nodes.sees(0, polled(101), templateOn(101)))).toEqual([101]);
+  });
+
   test("is believed after ten minutes, and at once when it was not away", () => {
     const nodes = new SimulatedNodes({ nodes: 1 });
     nodes.sees(0, polled(101), templateOn(101));

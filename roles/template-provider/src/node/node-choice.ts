@@ -47,7 +47,6 @@ export interface NodeView {
 
 interface Followed {
   tip: { readonly hash: Hash; readonly height: number; readonly at: number } | undefined;
-  lastAnswerAt: number;
   isUp: boolean;
   /** Since when, without a break, it has answered and had the best known tip. */
   fitSince: number | undefined;
@@ -84,7 +83,6 @@ export class NodeChoice {
     this.#options = options;
     this.#nodes = Array.from({ length: options.nodes }, () => ({
       tip: undefined,
-      lastAnswerAt: Number.NEGATIVE_INFINITY,
       isUp: false,
       fitSince: undefined,
       down: undefined,
@@ -136,7 +134,7 @@ export class NodeChoice {
 
   #onChain(at: number, info: ChainInfo, now: number): readonly ChoiceEffect[] {
     this.#node(at).tip = { hash: info.tip, height: info.height, at: now };
-    const effects = [...this.#answered(at, now), ...this.#choose(now)];
+    const effects = [...this.#answered(at), ...this.#choose(now)];
     this.#await(at, info.tip, now);
     return effects;
   }
@@ -154,7 +152,7 @@ export class NodeChoice {
     node.tip = { hash: template.prevHash, height, at: now };
     node.noTemplate = undefined;
     if (by === "long-poll") node.noLongPoll = undefined;
-    const effects = [...this.#answered(at, now), ...this.#choose(now)];
+    const effects = [...this.#answered(at), ...this.#choose(now)];
     if (at !== this.#active) return effects;
     const bestHeight = this.#bestHeight(now);
     if (height < bestHeight) return [...effects, { type: "template-behind", node: at, height, bestHeight }];
@@ -186,7 +184,7 @@ export class NodeChoice {
   #onDown(at: number, error: NodeError, now: number): readonly ChoiceEffect[] {
     const node = this.#node(at);
     const isNews = node.down?.code !== error.code;
-    if (node.isUp && node.tip !== undefined) node.left = { height: node.tip.height, at: now };
+    if (node.isUp) this.#noteLeft(node, now);
     // A node that goes away gives no template either: that says nothing of it once it is back.
     if (node.isUp) node.noTemplate = undefined;
     node.down = error;
@@ -210,10 +208,10 @@ export class NodeChoice {
     return isNews ? [{ type: "node-fault", node: at, error }] : [];
   }
 
-  #answered(at: number, now: number): readonly ChoiceEffect[] {
+  #answered(at: number): readonly ChoiceEffect[] {
     const node = this.#node(at);
-    node.lastAnswerAt = now;
     node.down = undefined;
+    if (node.left !== undefined && (node.tip?.height ?? -1) >= node.left.height) node.left = undefined;
     if (node.isUp) return [];
     node.isUp = true;
     return [{ type: "node-up", node: at }];
@@ -271,11 +269,19 @@ export class NodeChoice {
     return template === undefined ? [] : [this.#serve(at, { template, at: now, isStopgap: true })];
   }
 
+  /** A tip that it left before and has not been back at since counts on. */
+  #noteLeft(node: Followed, now: number): void {
+    const height = node.tip?.height ?? -1;
+    if (height >= this.#leftHeight(node, now)) node.left = { height, at: now };
+  }
+
   #bestHeight(now: number): number {
-    const counts = (at: number): boolean => now - at < TIP_MEMORY_MS;
-    const present = this.#nodes.filter((node) => node.isUp || counts(node.lastAnswerAt));
-    const left = this.#nodes.flatMap((node) => (node.left !== undefined && counts(node.left.at) ? [node.left] : []));
-    return Math.max(-1, ...[...present.map(({ tip }) => tip), ...left].map((tip) => tip?.height ?? -1));
+    const present = this.#nodes.map(({ isUp, tip }) => (isUp ? (tip?.height ?? -1) : -1));
+    return Math.max(-1, ...present, ...this.#nodes.map((node) => this.#leftHeight(node, now)));
+  }
+
+  #leftHeight({ left }: Followed, now: number): number {
+    return left !== undefined && now - left.at < TIP_MEMORY_MS ? left.height : -1;
   }
 
   #isFit({ isUp, tip }: Followed, best: number): boolean {
