@@ -1,47 +1,15 @@
-import {
-  checkBlock,
-  decodeBlock,
-  decodeTransaction,
-  encodeTransaction,
-  stripWitness,
-  type Transaction,
-} from "@adit/bitcoin";
+import { checkBlock, decodeBlock, stripWitness } from "@adit/bitcoin";
 import type { SubmitSolution } from "@adit/codec";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chainBits } from "../config.ts";
-import { type ChainTip, genesisTip } from "../embedded/chain-tip.ts";
-import { embeddedTemplate } from "../embedded/embedded-chain.ts";
-import { SyntheticMempool } from "../embedded/synthetic-mempool.ts";
-import { newTemplateMessage, setNewPrevHashMessage } from "../template-messages.ts";
-import { seeded } from "../testing/random.ts";
-import { coinbaseFor, reward, solve, type Work } from "../testing/solve.ts";
-import type { BlockTemplate } from "./block-template.ts";
+import { NOW, paying, TIMESTAMP, template, withCoinbase, withInput, work } from "../testing/sample-work.ts";
+import { coinbaseFor, reward, solve } from "../testing/solve.ts";
 import { admitSolution, type SolutionFault, type SolutionOutcome } from "./solution.ts";
 
-const NOW = 1_800_000_000;
-const TIMESTAMP = NOW - 100;
-const tip: ChainTip = { ...genesisTip, height: 499, times: [NOW - 1000] };
-const template: BlockTemplate = embeddedTemplate({
-  tip,
-  bits: chainBits({ hashesPerBlock: 16 }),
-  waiting: new SyntheticMempool({ size: 9, random: seeded(2) }).transactions,
-  room: { maxAdditionalSize: 2 * 31, maxAdditionalSigops: 1 },
-});
-const work: Work = {
-  template: newTemplateMessage(1n, template, true),
-  prevHash: setNewPrevHashMessage(1n, template, TIMESTAMP),
-};
 const value = template.valueRemaining;
 
 const admit = (solution: SubmitSolution, now = NOW): SolutionOutcome =>
   admitSolution(solution, { template, headerTimestamp: TIMESTAMP, now: now * 1000, solvedBy: "client" });
-const withCoinbase = (change: (coinbase: Transaction) => Transaction): SubmitSolution =>
-  solve(work, { coinbaseTx: encodeTransaction(change(decodeTransaction(coinbaseFor(work)))) });
-const withInput = (change: Partial<Transaction["inputs"][number]>): SubmitSolution =>
-  withCoinbase((tx) => ({ ...tx, inputs: tx.inputs.map((input) => ({ ...input, ...change })) }));
-const paying = (...outputs: Transaction["outputs"]): SubmitSolution =>
-  solve(work, { coinbaseTx: coinbaseFor(work, { outputs }) });
 
 function blockOf(solution: SubmitSolution): SolutionOutcome & { readonly kind: "block" } {
   const outcome = admit(solution);

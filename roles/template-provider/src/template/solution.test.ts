@@ -1,44 +1,17 @@
-import { decodeTransaction, encodeTransaction, type Transaction } from "@adit/bitcoin";
+import type { Transaction } from "@adit/bitcoin";
 import type { SubmitSolution } from "@adit/codec";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chainBits } from "../config.ts";
-import { type ChainTip, genesisTip, medianTimePast } from "../embedded/chain-tip.ts";
-import { embeddedTemplate } from "../embedded/embedded-chain.ts";
-import { SyntheticMempool } from "../embedded/synthetic-mempool.ts";
-import { newTemplateMessage, setNewPrevHashMessage } from "../template-messages.ts";
-import { seeded } from "../testing/random.ts";
-import { coinbaseFor, reward, solve, type Work } from "../testing/solve.ts";
-import type { BlockTemplate } from "./block-template.ts";
+import { medianTimePast } from "../embedded/chain-tip.ts";
+import { NOW, paying, TIMESTAMP, template, tip, withCoinbase, withInput, work } from "../testing/sample-work.ts";
+import { coinbaseFor, reward, solve } from "../testing/solve.ts";
 import { checkSolution, type SolutionFault } from "./solution.ts";
 
-const NOW = 1_800_000_000;
-const TIMESTAMP = NOW - 100;
-const tip: ChainTip = { ...genesisTip, height: 499, times: [NOW - 1000] };
-const template: BlockTemplate = embeddedTemplate({
-  tip,
-  bits: chainBits({ hashesPerBlock: 16 }),
-  waiting: new SyntheticMempool({ size: 9, random: seeded(2) }).transactions,
-  room: { maxAdditionalSize: 2 * 31, maxAdditionalSigops: 1 },
-});
-const work: Work = {
-  template: newTemplateMessage(1n, template, true),
-  prevHash: setNewPrevHashMessage(1n, template, TIMESTAMP),
-};
 const value = template.valueRemaining;
 
 function faultsOf(solution: SubmitSolution, headerTimestamp = TIMESTAMP): readonly SolutionFault[] {
   const outcome = checkSolution(solution, { template, headerTimestamp, now: NOW * 1000, solvedBy: "client" });
   return outcome.kind === "refused" ? outcome.faults : [];
-}
-
-/** A solved block whose coinbase was changed by someone. */
-function withCoinbase(change: (coinbase: Transaction) => Transaction): SubmitSolution {
-  return solve(work, { coinbaseTx: encodeTransaction(change(decodeTransaction(coinbaseFor(work)))) });
-}
-
-function withInput(change: Partial<Transaction["inputs"][number]>): SubmitSolution {
-  return withCoinbase((tx) => ({ ...tx, inputs: tx.inputs.map((input) => ({ ...input, ...change })) }));
 }
 
 function withScript(change: (script: Uint8Array) => Uint8Array): SubmitSolution {
@@ -50,8 +23,6 @@ function withScript(change: (script: Uint8Array) => Uint8Array): SubmitSolution 
 
 const outputs = (change: (own: Transaction["outputs"]) => Transaction["outputs"]): SubmitSolution =>
   withCoinbase((tx) => ({ ...tx, outputs: change(tx.outputs) }));
-const paying = (...own: Parameters<typeof encodeTransaction>[0]["outputs"]): SubmitSolution =>
-  solve(work, { coinbaseTx: coinbaseFor(work, { outputs: own }) });
 
 describe("a solution", () => {
   test("that keeps to its template is a block with its transactions in it", () => {
