@@ -195,7 +195,7 @@ function openPool(
 ): OpenPool {
   const server = new MiningServer({
     hashing,
-    extranonce: { totalSize: 20, serverId: 1, indexSize: 3, start: 0 },
+    extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 3, start: 0 },
     rewardOutputs: () => [REWARD],
     coinbaseTag: "Adit",
     sharesPerMinute: 6,
@@ -206,7 +206,7 @@ function openPool(
     vardiff: defaultVardiffOptions,
     versionRollingAllowed: true,
     limits: { ...defaultChannelLimits, ...unhurried, seenSharesPerChannel: 2 ** 24 },
-    workSelection: false,
+    customJobs: null,
   });
   let templateId = 1;
   server.handle({ type: "template", template: newTemplate(templateId, { depth, future: true }) }, START);

@@ -18,14 +18,36 @@ const mayImport: Record<string, readonly string[]> = {
   "packages/share-store": ["kysely", "libsql"],
   "packages/role-kit": ["pino", "pino-pretty", "prom-client", "zod", "smol-toml", "fastify", "fastest-levenshtein"],
   "packages/role-network": ["@adit/*", "zod"],
+  "packages/mining-shell": [
+    "@adit/bitcoin",
+    "@adit/channels",
+    "@adit/codec",
+    "@adit/network-helpers",
+    "@adit/noise",
+    "@adit/role-kit",
+    "@adit/role-network",
+    "zod",
+  ],
+  "packages/role-nodes": ["@adit/bitcoin", "@adit/bitcoin-node", "@adit/role-kit"],
+  "packages/job-declarator": ["@adit/*", "zod"],
   "roles/pool": ["@adit/*", "zod"],
   "roles/translator": ["@adit/*", "zod"],
+  "roles/jd-server": ["@adit/*", "zod"],
+  "roles/jd-client": ["@adit/*", "zod"],
   "roles/template-provider": ["@adit/*", "zod"],
   "roles/mining-device": ["@adit/*", "zod", "tsx"],
   "roles/adit": ["@adit/*", "tsx"],
 };
 
-const roleNames = ["@adit/pool", "@adit/translator", "@adit/template-provider", "@adit/mining-device", "@adit/adit"];
+const roleNames = [
+  "@adit/jd-client",
+  "@adit/jd-server",
+  "@adit/pool",
+  "@adit/translator",
+  "@adit/template-provider",
+  "@adit/mining-device",
+  "@adit/adit",
+];
 
 interface Manifest {
   readonly dependencies?: Record<string, string>;

@@ -20,6 +20,7 @@ function roleOf(file: string): (typeof roles)[number] {
 
 test("there is an example for each way to run a role", () => {
   expect(files.toSorted()).toEqual([
+    "jd-server-bitcoin-node.toml",
     "mining-device-sv1.toml",
     "mining-device-sv2.toml",
     "pool-dual.toml",

@@ -14,6 +14,15 @@ export { defaultRpcPort } from "./node-faults.ts";
 export type { NodeTemplate, NodeTransaction } from "./node-template.ts";
 export { type NodeEvent, NodeWatch, type NodeWatchOptions } from "./node-watch.ts";
 export {
+  type FollowedNodeSettings,
+  followedNodeSettings,
+  type RpcSettings,
+  rpcAuth,
+  rpcProblems,
+  rpcSettings,
+  rpcUrl,
+} from "./rpc-settings.ts";
+export {
   type ProposalResult,
   type SubmitRejectReason,
   type SubmitResult,

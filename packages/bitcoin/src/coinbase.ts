@@ -40,7 +40,7 @@ export type ScriptSigSpec = Pick<CoinbaseSpec, "scriptSigPrefix" | "tag" | "extr
 
 /** A coinbase around its extranonce, without marker, flag and witness (spec 5.3.15). */
 export interface CoinbaseParts {
-  /** Everything before the extranonce. Its last byte is the push opcode for exactly {@link extranonceSize} bytes. */
+  /** Everything before the extranonce. {@link buildCoinbase} ends it with the push opcode for {@link extranonceSize} bytes. */
   readonly prefix: Uint8Array;
   /** Everything behind the extranonce. */
   readonly suffix: Uint8Array;
@@ -94,30 +94,59 @@ export function scriptSigSizeOf({ scriptSigPrefix, tag, extranonceSize }: Script
  *   `bad-coinbase` when there is no output at all or a number is out of range.
  */
 export function buildCoinbase(spec: CoinbaseSpec): CoinbaseParts {
-  const scriptSigSize = scriptSigSizeOf(spec);
+  scriptSigSizeOf(spec);
   decodeOutputs(spec.templateOutputs, spec.templateOutputsCount);
   const outputsCount = spec.outputs.length + spec.templateOutputsCount;
   if (outputsCount === 0) throw new BitcoinError("bad-coinbase", "a coinbase has at least one output");
+  return coinbaseAround({
+    txVersion: spec.txVersion,
+    scriptSigStart: concatBytes(spec.scriptSigPrefix, tagPush(spec.tag), Uint8Array.of(spec.extranonceSize)),
+    extranonceSize: spec.extranonceSize,
+    inputSequence: spec.inputSequence,
+    countedOutputs: concatBytes(compactSize(outputsCount), encodeOutputs(spec.outputs), spec.templateOutputs),
+    locktime: spec.locktime,
+  });
+}
+
+/** A coinbase whose scriptSig and outputs somebody else has put together. */
+export interface CoinbaseFrame {
+  /** Version of the transaction. */
+  readonly txVersion: number;
+  /** Every byte of the scriptSig before the extranonce. */
+  readonly scriptSigStart: Uint8Array;
+  /** Size of the whole extranonce, which ends the scriptSig. */
+  readonly extranonceSize: number;
+  /** nSequence of the only input. */
+  readonly inputSequence: number;
+  /** All outputs, serialized behind their CompactSize count. */
+  readonly countedOutputs: Uint8Array;
+  /** Lock time. */
+  readonly locktime: number;
+}
+
+/**
+ * Lays a coinbase out around its extranonce, as `SetCustomMiningJob` describes one (spec 5.3.18).
+ *
+ * @throws BitcoinError `script-sig-too-long`, `bad-coinbase` when a number is out of range. The outputs are not read.
+ */
+export function coinbaseAround(frame: CoinbaseFrame): CoinbaseParts {
+  const { scriptSigStart, extranonceSize } = frame;
+  const scriptSigSize = scriptSigStart.length + extranonceSize;
+  if (scriptSigSize > MAX_SCRIPT_SIG) {
+    throw new BitcoinError("script-sig-too-long", `the scriptSig has ${scriptSigSize} bytes, 100 are allowed`);
+  }
   return {
     prefix: concatBytes(
-      u32(spec.txVersion),
+      u32(frame.txVersion),
       compactSize(1),
       ZERO_32,
       u32(0xffffffff),
       compactSize(scriptSigSize),
-      spec.scriptSigPrefix,
-      tagPush(spec.tag),
-      Uint8Array.of(spec.extranonceSize),
+      scriptSigStart,
     ),
-    suffix: concatBytes(
-      u32(spec.inputSequence),
-      compactSize(outputsCount),
-      encodeOutputs(spec.outputs),
-      spec.templateOutputs,
-      u32(spec.locktime),
-    ),
+    suffix: concatBytes(u32(frame.inputSequence), frame.countedOutputs, u32(frame.locktime)),
     scriptSigSize,
-    extranonceSize: spec.extranonceSize,
+    extranonceSize,
   };
 }
 
@@ -191,12 +220,13 @@ export function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
 }
 
 /**
- * The output that commits to the witnesses of a block (BIP141), with 32 zeros as the witness reserved value.
+ * The output that commits to the witnesses of a block (BIP141).
  *
  * @param wtxids of all transactions but the coinbase, in block order; internal order
+ * @param reservedValue the coinbase's only witness item, 32 bytes; zeros unless given
  */
-export function witnessCommitmentOutput(wtxids: readonly Uint8Array[]): TxOutput {
-  const commitment = hashPair(merkleRootOf([ZERO_32, ...wtxids]), ZERO_32);
+export function witnessCommitmentOutput(wtxids: readonly Uint8Array[], reservedValue: Uint8Array = ZERO_32): TxOutput {
+  const commitment = hashPair(merkleRootOf([ZERO_32, ...wtxids]), reservedValue);
   return { value: 0n, script: concatBytes(COMMITMENT_HEADER, commitment) };
 }
 

@@ -5,14 +5,17 @@ export {
   assembleCoinbase,
   bip34Prefix,
   buildCoinbase,
+  type CoinbaseFrame,
   type CoinbaseParts,
   type CoinbaseSpec,
+  coinbaseAround,
   MAX_SCRIPT_SIG,
   parseBip34,
   restoreWitness,
   type ScriptSigSpec,
   scriptSigSizeOf,
   stripWitness,
+  witnessCommitmentOf,
   witnessCommitmentOutput,
 } from "./coinbase.ts";
 export { type DecodedCoinbase, type DecodedOutput, describeCoinbase } from "./coinbase-description.ts";
@@ -43,12 +46,15 @@ export {
 } from "./target.ts";
 export {
   compactSize,
+  decodeCountedOutputs,
   decodeOutputs,
   decodeTransaction,
   encodeOutputs,
   encodeTransaction,
   isCoinbase,
   legacySigops,
+  MAX_BLOCK_WEIGHT,
+  MAX_MONEY,
   type Transaction,
   type TxInput,
   type TxOutput,

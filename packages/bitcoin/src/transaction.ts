@@ -43,6 +43,9 @@ export interface Transaction {
 /** The most a block may weigh (BIP141), so also the most bytes a block or a transaction may have. */
 export const MAX_BLOCK_WEIGHT = 4_000_000;
 
+/** 21 million bitcoins, in satoshi: no amount, and no sum of amounts, is above it. */
+export const MAX_MONEY = 2_100_000_000_000_000n;
+
 type RawTransaction = ReturnType<typeof RawTx.decode>;
 
 const rawOutputs = BTCArray(RawOutput);
@@ -154,11 +157,23 @@ export function encodeOutputs(outputs: readonly TxOutput[]): Uint8Array {
  */
 export function decodeOutputs(bytes: Uint8Array, count: number): readonly TxOutput[] {
   try {
-    return rawOutputs
-      .decode(concatBytes(compactSize(count), bytes))
-      .map(({ amount, script }) => ({ value: amount, script }));
+    return decodeCountedOutputs(concatBytes(compactSize(count), bytes));
   } catch (cause) {
     throw new BitcoinError("bad-outputs", `the bytes are not ${count} serialized outputs`, { cause });
+  }
+}
+
+/**
+ * Reads serialized outputs behind their CompactSize count (`coinbase_tx_outputs` of spec 5.3.18 and 6.4.3); nothing may
+ * follow them.
+ *
+ * @throws BitcoinError `bad-outputs`
+ */
+export function decodeCountedOutputs(bytes: Uint8Array): readonly TxOutput[] {
+  try {
+    return rawOutputs.decode(bytes).map(({ amount, script }) => ({ value: amount, script }));
+  } catch (cause) {
+    throw new BitcoinError("bad-outputs", "the bytes are not a list of serialized outputs", { cause });
   }
 }
 

@@ -94,7 +94,7 @@ class World {
   constructor(options: { readonly vardiff?: boolean } = {}) {
     this.server = new MiningServer({
       hashing: pureHashing,
-      extranonce: { totalSize: 20, serverId: 1, indexSize: 3, start: 0 },
+      extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 3, start: 0 },
       rewardOutputs: ({ coinbaseTxValueRemaining }) => [
         { value: coinbaseTxValueRemaining, script: Uint8Array.of(0x51) },
       ],
@@ -107,7 +107,7 @@ class World {
       vardiff: options.vardiff === true ? defaultVardiffOptions : null,
       versionRollingAllowed: true,
       limits: { ...defaultChannelLimits, shareBurst: 10_000, firstChannelMs: Number.POSITIVE_INFINITY },
-      workSelection: false,
+      customJobs: null,
     });
   }
 

@@ -1,4 +1,12 @@
 export {
+  BlockLedger,
+  type BlockResult,
+  blockResults,
+  type LedgerBlock,
+  type LedgerEffect,
+  type LedgerInput,
+} from "./blocks/block-ledger.ts";
+export {
   type ClientChannel,
   type FoundExtendedShare,
   type FoundShare,
@@ -13,8 +21,16 @@ export { type UpdateErrorCode } from "./server/channel-control.ts";
 export { type OpenErrorCode } from "./server/channel-opening.ts";
 export { GROUP_CHANNEL_ID, type ServiceMode } from "./server/connection.ts";
 export type {
+  CustomDeclaration,
+  CustomJobErrorCode,
+  CustomJobPolicy,
+  CustomJobRequest,
+  TokenVerdict,
+} from "./server/custom-job.ts";
+export type {
   AcceptedShare,
   ConnectionId,
+  ExtranonceBase,
   ExtranonceOptions,
   FoundBlock,
   MiningServerOptions,
@@ -28,10 +44,12 @@ export {
   type ActivatedJob,
   type Activation,
   type ChainTip,
+  type CustomOrigin,
   type FoundJob,
   type Job,
   type JobOrigin,
   JobStore,
+  type TemplateOrigin,
 } from "./server/job-store.ts";
 export { type ChannelLimits, defaultChannelLimits } from "./server/limits.ts";
 export { MiningServer } from "./server/mining-server.ts";

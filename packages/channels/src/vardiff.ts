@@ -68,7 +68,7 @@ export class Vardiff {
     return this.#hashrate;
   }
 
-  /** Counts one valid share of a job that was sent with the target of `hashrate`. */
+  /** Counts one valid share of a job that was sent with the target in effect. */
   share(now: number): void {
     this.#pass(now);
     if (this.#inEffect === undefined) return;
@@ -93,19 +93,31 @@ export class Vardiff {
     return next;
   }
 
-  /** Says that a job with the target of `hashrate` was sent: time and shares count from here. Needed if `deferred`. */
-  applied(now: number): void {
+  /**
+   * Says that a job with the new target was sent: time and shares count from here. Needed if `deferred`. Where a bound has
+   * kept the target from being that of `hashrate`, `inEffect` is the hashrate whose target it is, in H/s.
+   */
+  applied(now: number, inEffect: number = this.#hashrate): void {
     this.#pass(now);
-    this.#inEffect = this.#hashrate;
+    this.#inEffect = inEffect;
   }
 
-  /** Forgets all shares and starts from this hashrate, as after `UpdateChannel` (spec 5.3.7). It is in effect at once. */
-  reset(hashrate: number, now: number): void {
+  /** Says that another target was sent whose first job is still to come: nothing counts until {@link applied}. */
+  suspend(now: number): void {
+    this.#pass(now);
+    this.#inEffect = undefined;
+  }
+
+  /**
+   * Forgets all shares and starts from this hashrate, as after `UpdateChannel` (spec 5.3.7). It, or the target of the
+   * hashrate `inEffect`, is in effect at once.
+   */
+  reset(hashrate: number, now: number, inEffect?: number): void {
     this.#pass(now);
     this.#history.clear();
     this.#idleEases = 0;
     this.#change(this.#clamp(hashrate));
-    this.#inEffect = this.#hashrate;
+    this.#inEffect = inEffect ?? this.#hashrate;
   }
 
   #change(hashrate: number): void {

@@ -21,6 +21,8 @@ export interface Sv2Server<P extends Protocol> {
   readonly protocol: P;
   /** The SetupConnection.flags it can grant; others are refused by name. */
   readonly supportedFlags: number;
+  /** Why it does not serve a client that it could serve otherwise: SetupConnection.Error. Left out, it serves them all. */
+  refuse?(setup: SetupConnection): Pick<SetupConnectionError, "errorCode" | "flags"> | undefined;
   /** SetupConnection.Success.flags for a client, e.g. REQUIRES_FIXED_VERSION. */
   successFlags(setup: SetupConnection): number;
   /** Extensions it grants when asked. */
@@ -128,7 +130,9 @@ function refusalOf<P extends Protocol>(setup: SetupConnection, server: Sv2Server
   if (setup.minVersion > PROTOCOL_VERSION || setup.maxVersion < PROTOCOL_VERSION) {
     return { name, flags: 0, errorCode: "protocol-version-mismatch" };
   }
-  return unsupported === 0 ? undefined : { name, flags: unsupported, errorCode: "unsupported-feature-flags" };
+  if (unsupported !== 0) return { name, flags: unsupported, errorCode: "unsupported-feature-flags" };
+  const refusal = server.refuse?.(setup);
+  return refusal === undefined ? undefined : { name, ...refusal };
 }
 
 function refused(peer: string, setup: SetupConnection, { errorCode, flags }: SetupConnectionError): NetworkError {

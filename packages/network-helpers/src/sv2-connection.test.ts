@@ -87,6 +87,20 @@ describe("a server", () => {
     expect(await outcome).toMatchObject({ code: "setup-refused" });
   });
 
+  test("refuses whom it does not want to serve, with its own reason, once nothing else is wrong", async () => {
+    const picky = { ...testServer, refuse: () => ({ errorCode: "not-you", flags: 0b100 }) };
+    const answerTo = async (client: Partial<SetupConnection>): Promise<unknown> => {
+      const { frames, outcome } = await barelyClient(picky);
+      await frames.writer.write(encode({ ...setup, ...client }));
+      const { value } = await frames.reader.frames[Symbol.asyncIterator]().next();
+      await frames[Symbol.asyncDispose]();
+      expect(await outcome).toMatchObject({ code: "setup-refused" });
+      return dialect("mining").decode(value as Frame);
+    };
+    expect(await answerTo({})).toMatchObject({ message: { flags: 0b100, errorCode: "not-you" } });
+    expect(await answerTo({ flags: 0b010 })).toMatchObject({ message: { errorCode: "unsupported-feature-flags" } });
+  });
+
   test.each([
     ["a message before SetupConnection", () => encode(update)],
     ["a server's message", () => encode({ name: "SetupConnectionSuccess", usedVersion: 2, flags: 0 })],

@@ -36,5 +36,6 @@ export {
   splitAddress,
   statusJson,
 } from "./monitoring.ts";
+export { Readiness } from "./readiness.ts";
 export { exitAfter, type ReadyMessage, type RoleContext, type RoleDefinition, runRole } from "./run-role.ts";
 export { version } from "./version.ts";

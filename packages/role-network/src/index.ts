@@ -9,4 +9,4 @@ export {
   serverSettings,
   toListenLimits,
 } from "./settings.ts";
-export type { NetworkStatus } from "./status.ts";
+export { listenerStatus, type NetworkStatus } from "./status.ts";

@@ -39,6 +39,8 @@ export interface BlockRow {
   readonly prevHash: Uint8Array;
   /** The template it completes, as its provider numbered it; null when that was not recorded. */
   readonly templateId: bigint | null;
+  /** Who chose its transactions, by job declaration; null for the operator's own template. */
+  readonly declaredBy: string | null;
   readonly userIdentity: string;
   readonly worker: string;
   /** Unix milliseconds. */

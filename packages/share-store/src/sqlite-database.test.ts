@@ -114,7 +114,9 @@ describe("a file that is no whole store", () => {
 test("a store of the first version is brought up to this one, with all it holds", async () => {
   using file = copyOfStore();
   const old = new Database(file.path);
-  old.exec("ALTER TABLE block DROP COLUMN template_id; PRAGMA user_version = 1");
+  old.exec(
+    "ALTER TABLE block DROP COLUMN template_id; ALTER TABLE block DROP COLUMN declared_by; PRAGMA user_version = 1",
+  );
   old.close();
   for (const templateId of [2n ** 64n - 1n, 5n]) {
     await using store = await openSqliteStore({ path: file.path });
@@ -124,6 +126,18 @@ test("a store of the first version is brought up to this one, with all it holds"
   expect(await store.totals()).toMatchObject({ shares: 200, blocks: 3 });
   const ids = (await store.blocks(9)).map(({ templateId }) => templateId);
   expect(new Set(ids)).toEqual(new Set([null, 2n ** 64n - 1n, 5n]));
+});
+
+test("a store of the second version learns who chose the transactions of blocks from now on", async () => {
+  using file = copyOfStore();
+  const old = new Database(file.path);
+  old.exec("ALTER TABLE block DROP COLUMN declared_by; PRAGMA user_version = 2");
+  old.close();
+  await using store = await openSqliteStore({ path: file.path });
+  const declared = sampleBlock({ declaredBy: "alice" });
+  await store.recordBlock(declared);
+  const stored = await store.blocks(9);
+  expect(new Set(stored.map(({ declaredBy }) => declaredBy))).toEqual(new Set([null, "alice"]));
 });
 
 test("a first start that was interrupted does not stop the next one", async () => {

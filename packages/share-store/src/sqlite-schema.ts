@@ -29,6 +29,7 @@ export interface Tables {
     prev_hash: Blob;
     /** Decimal: it has 64 bits without a sign. */
     template_id: string | null;
+    declared_by: string | null;
     user_identity: string;
     worker: string;
     found_at: number;
@@ -41,7 +42,7 @@ export interface Tables {
 export const APPLICATION_ID = 0x41444954;
 
 /** The schema version this code writes, kept in SQLite's `user_version`. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /** Creates the tables in an empty file. */
 export async function createTables(db: Kysely<Tables>): Promise<void> {
@@ -58,7 +59,7 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
        PRIMARY KEY (user_identity, worker, error_code)) STRICT, WITHOUT ROWID`,
     `CREATE TABLE block (hash BLOB PRIMARY KEY, height INTEGER, header BLOB NOT NULL, coinbase BLOB NOT NULL, prev_hash BLOB NOT NULL,
        user_identity TEXT NOT NULL, worker TEXT NOT NULL, found_at INTEGER NOT NULL, result TEXT NOT NULL, result_at INTEGER,
-       template_id TEXT) STRICT`,
+       template_id TEXT, declared_by TEXT) STRICT`,
     `PRAGMA application_id = ${APPLICATION_ID}`,
     `PRAGMA user_version = ${SCHEMA_VERSION}`,
   ];
@@ -69,6 +70,7 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
 export async function upgradeTables(db: Kysely<Tables>, from: number): Promise<void> {
   const statements = [
     ...(from < 2 ? ["ALTER TABLE block ADD COLUMN template_id TEXT"] : []),
+    ...(from < 3 ? ["ALTER TABLE block ADD COLUMN declared_by TEXT"] : []),
     `PRAGMA user_version = ${SCHEMA_VERSION}`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(db);

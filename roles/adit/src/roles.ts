@@ -1,3 +1,5 @@
+import { jdClientRole } from "@adit/jd-client";
+import { jdServerRole } from "@adit/jd-server";
 import { miningDeviceRole } from "@adit/mining-device";
 import { poolRole } from "@adit/pool";
 import { type ReferencedRole, runRole } from "@adit/role-kit";
@@ -10,10 +12,12 @@ export interface RunnableRole extends ReferencedRole {
   start(argv: readonly string[]): Promise<number>;
 }
 
-/** Every role, in the order work flows: templates, pool, translator, miner. */
+/** Every role, in the order work flows: templates, pool, job declaration, translator, miner. */
 export const roles: readonly RunnableRole[] = [
   { ...templateProviderRole, start: (argv) => runRole(templateProviderRole, argv) },
   { ...poolRole, start: (argv) => runRole(poolRole, argv) },
+  { ...jdServerRole, start: (argv) => runRole(jdServerRole, argv) },
+  { ...jdClientRole, start: (argv) => runRole(jdClientRole, argv) },
   { ...translatorRole, start: (argv) => runRole(translatorRole, argv) },
   { ...miningDeviceRole, start: (argv) => runRole(miningDeviceRole, argv) },
 ];

@@ -12,6 +12,7 @@ function row(seed: number, coinbaseLength = 200): BlockRow {
     coinbase: new Uint8Array(coinbaseLength).fill(seed),
     prevHash: new Uint8Array(32).fill(seed + 1),
     templateId: seed % 2 === 0 ? 2n ** 64n - 1n : null,
+    declaredBy: seed % 2 === 0 ? null : "alice",
     userIdentity: 'a "name"\n',
     worker: "",
     foundAt: 1_700_000_000_000 + seed,

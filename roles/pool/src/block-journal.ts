@@ -55,15 +55,17 @@ function lineOf(row: BlockRow): string {
 
 function rowOf(line: string): BlockRow | undefined {
   try {
-    const row = JSON.parse(line) as Record<keyof BlockRow, never>;
-    const { hash, header, coinbase, prevHash, templateId } = row;
+    const row = JSON.parse(line) as Omit<Record<keyof BlockRow, never>, "declaredBy"> &
+      Partial<Pick<BlockRow, "declaredBy">>;
+    // Versions before job declaration wrote no declaredBy.
+    const { hash, header, coinbase, prevHash, templateId, declaredBy = null } = row;
     const bytes = {
       hash: fromHex(hash),
       header: fromHex(header),
       coinbase: fromHex(coinbase),
       prevHash: fromHex(prevHash),
     };
-    return { ...row, ...bytes, templateId: templateId === null ? null : BigInt(templateId) };
+    return { ...row, ...bytes, declaredBy, templateId: templateId === null ? null : BigInt(templateId) };
   } catch {
     return undefined;
   }

@@ -7,12 +7,11 @@ import {
   type Network,
   type ShareHashing,
 } from "@adit/bitcoin";
-import type { FoundBlock } from "@adit/channels";
+import { BlockLedger, type BlockResult, blockResults, type FoundBlock, type LedgerInput } from "@adit/channels";
 import type { SubmitSolution } from "@adit/codec";
 import { peerText, type RoleContext } from "@adit/role-kit";
 import type { BlockRow, ShareStore } from "@adit/share-store";
 import type { BlockJournal } from "./block-journal.ts";
-import { BlockLedger, type BlockResult, blockResults, type LedgerInput } from "./block-ledger.ts";
 import type { PoolMetrics } from "./metrics.ts";
 
 /** What {@link Blocks} works with. */
@@ -85,15 +84,24 @@ export class Blocks {
     const { metrics, log, now } = this.#options;
     const { hash, header, coinbase, prevHash, height = null, userIdentity, worker = "" } = block;
     const found = { hash, height, header, coinbase, prevHash, userIdentity, worker, foundAt: now() };
-    const row: BlockRow = { ...found, templateId: block.templateId, result: "pending", resultAt: null };
+    const declaredBy = block.declaration === undefined ? null : userIdentity;
+    const templateId = block.templateId ?? null;
+    const row: BlockRow = { ...found, templateId, declaredBy, result: "pending", resultAt: null };
     this.#keep({ row, isInserted: false, isDirty: true, isReported: false });
     this.#journal(row);
     this.handle({ type: "found", block });
     this.#save();
     metrics.blocksFound.inc({});
     this.#last = { row: this.#kept.get(hex(hash))?.row ?? row, coinbase: this.#describe(coinbase) };
-    const { connection, channelId, templateId } = block;
-    const fields = { hash: displayHash(hash), height, templateId: templateId.toString(), connection, channelId };
+    const { connection, channelId, declaration } = block;
+    const fields = {
+      hash: displayHash(hash),
+      height,
+      templateId: templateId?.toString() ?? null,
+      declaration: declaration === undefined ? null : hex(declaration.id),
+      connection,
+      channelId,
+    };
     log.info({ ...fields, coinbase: coinbaseFields(this.#last.coinbase) }, "block found");
     log.debug({ hash: fields.hash, userIdentity: peerText(userIdentity), worker: peerText(worker) }, "block finder");
   }

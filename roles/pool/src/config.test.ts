@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { hex } from "@adit/bitcoin";
+import { templateProviderUpstream, toChannelLimits } from "@adit/mining-shell";
 import { type ConfigError, configReference, parseConfig } from "@adit/role-kit";
 import { describe, expect, test } from "vitest";
-import { type PoolConfig, templateProviderUpstream } from "./config.ts";
-import { toChannelLimits } from "./limits.ts";
+import type { PoolConfig } from "./config.ts";
 import { outputConstraints, rewardOf } from "./reward.ts";
 import { poolRole } from "./role.ts";
 
@@ -67,13 +67,50 @@ describe("the pool's config", () => {
     const file = `${sriFile}
 [template_provider_type.BitcoinCoreIpc]
 version = 31
-[jds]
-listen_address = "0.0.0.0:3334"
 `;
     expect(problems(file)).toEqual([
-      "jds: this pool has no embedded job declaration server; remove [jds]",
       expect.stringMatching(/^template_provider_type\.BitcoinCoreIpc: .*adit template-provider/),
     ]);
+  });
+
+  test("takes the [jds] of a file of the reference implementation", () => {
+    const file = `${sriFile}
+[jds]
+listen_address = "0.0.0.0:3334"
+supported_extensions = []
+required_extensions = []
+`;
+    expect(parse(file).jds).toMatchObject({ transport: "tcp", listenAddress: "0.0.0.0:3334", tokenTimeoutSecs: 3600 });
+    expect(parse(sriFile).jds).toBeUndefined();
+  });
+
+  test("says what a job-declarator server lacks, and which key of a jd-server is none", () => {
+    const file = `${sriFile}
+[job_declaration]
+authority_pubkeys = ["9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72", "not a key"]
+min_payout_percent = 0
+[jds]
+transport = "dual"
+[[jds.bitcoin_node.nodes]]
+core_rpc_url = "http://127.0.0.1:8332"
+`;
+    expect(problems(file).map((problem) => problem.split(":")[0])).toEqual([
+      "job_declaration.min_payout_percent",
+      "job_declaration.authority_pubkeys[1]",
+      "jds.listen_address",
+      "jds.bitcoin_node.nodes[0]",
+    ]);
+  });
+
+  test("wants one name for each protocol of one endpoint", () => {
+    const file = (jds: string) => `${sriFile.replace('listen_address = "0.0.0.0:3333"', 'transport = "iroh"')}
+[iroh]
+alpn = "own"
+[jds]
+${jds}
+`;
+    expect(problems(file('transport = "iroh"'))).toEqual([expect.stringMatching(/^iroh\.alpn: expected no alpn/)]);
+    expect(problems(file('listen_address = "127.0.0.1:0"'))).toEqual([]);
   });
 
   test("names every problem by its path and what was expected", () => {

@@ -2,13 +2,12 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { hex } from "@adit/bitcoin";
+import { type FoundWork, HARD_BITS, newChain, TemplateServer, TestMiner } from "@adit/mining-shell/testing";
 import { tcp } from "@adit/network-helpers/tcp";
 import type { ReadyMessage } from "@adit/role-kit";
 import { openSqliteStore } from "@adit/share-store";
 import { describe, expect, test } from "vitest";
 import { poolToml, temporaryFolder } from "./testing/running-pool.ts";
-import { HARD_BITS, newChain, TemplateServer } from "./testing/template-server.ts";
-import { type FoundWork, TestMiner } from "./testing/test-miner.ts";
 
 interface PoolProcess {
   readonly child: ChildProcess;

@@ -1,63 +1,39 @@
-import { type ChannelLimits, defaultChannelLimits, defaultOutboundLimits } from "@adit/channels";
-import { listenLimits } from "@adit/role-network";
+import { type ChannelLimits, defaultChannelLimits } from "@adit/channels";
+import { miningLimits, toChannelLimits } from "@adit/mining-shell";
 import { z } from "zod";
 
-const channel = defaultChannelLimits;
+const { maxWaitingChannels, ...others } = miningLimits;
+const defaults = defaultChannelLimits;
 
-const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
-  z.int().min(1).max(1_000_000_000).default(fallback).describe(meaning);
-
-const seconds = (fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
-  z
-    .number()
-    .positive()
-    .max(1_000_000)
-    .default(fallbackMs / 1000)
-    .describe(`${meaning}, in seconds`);
+const count = (fallback: number, meaning: string, max = 1_000_000): z.ZodDefault<z.ZodInt> =>
+  z.int().min(1).max(max).default(fallback).describe(meaning);
 
 /** Keys of the pool's `[limits]`: whatever a peer can make grow has a bound here. */
 export const poolLimits = z
   .strictObject({
-    ...listenLimits,
-    maxMessageBytes: z
+    ...others,
+    maxQueuedShares: z
       .int()
-      .min(300)
-      .max(65_536)
-      .default(512)
-      .describe("largest payload of a miner's message after set-up, in bytes; larger frames close the connection"),
-    maxChannelsPerConnection: count(channel.channelsPerConnection, "channels open at once on one connection"),
-    channelOpensPerSecond: count(channel.opensPerSecond, "channels a connection may open each second, after its first"),
-    firstChannelSecs: seconds(channel.firstChannelMs, "longest wait for a connection's first channel"),
-    noShareSecs: seconds(channel.noShareMs, "longest life of a connection without an accepted share"),
-    maxFutureJobs: count(channel.futureJobs, "future jobs kept"),
-    maxStaleJobs: count(channel.staleJobs, "jobs of earlier tips kept"),
-    jobsPerSecond: count(
-      channel.jobsPerSecond,
-      "jobs, and apart from them prevhashes, that miners are told of a second; of more they are told the newest",
+      .min(1)
+      .max(1_000_000_000)
+      .default(10_000)
+      .describe("shares that may wait for their commit before no miner is read any more"),
+    maxWaitingChannels,
+    maxWorkSelectionChannels: count(defaults.workSelectionChannels, "channels of a connection that sets custom jobs"),
+    customJobsPerSecond: count(defaults.customJobsPerSecond, "custom jobs a connection may set a second"),
+    customJobBurst: count(defaults.customJobBurst, "custom jobs it may set at once above that rate"),
+    maxPastCustomJobs: count(defaults.pastCustomJobs, "older custom jobs of the same tip kept for a channel"),
+    maxCustomJobOutputBytes: count(
+      defaults.customJobOutputBytes,
+      "bytes of outputs that a custom job may have",
+      65_535,
     ),
-    jobBurst: count(channel.jobBurst, "jobs, and prevhashes, that may come at once above that rate"),
-    ntimeWindowSecs: count(channel.ntimeWindowSec, "how far a share's ntime may be ahead, in seconds"),
-    shareRateFactor: count(channel.shareRateFactor, "a channel's lasting share rate may be this many times its target"),
-    shareBurst: count(channel.shareBurst, "shares a channel may send at once above that rate"),
-    maxSeenSharesPerChannel: count(channel.seenSharesPerChannel, "shares of one channel remembered for one tip"),
-    maxSeenShares: count(channel.seenShares, "shares remembered over all channels"),
-    seenTipSecs: seconds(channel.seenTipMs, "how long a replaced tip's shares stay remembered"),
-    ladderWindowSecs: seconds(channel.ladderWindowMs, "one step of the ladder against invalid shares"),
-    ladderMinShares: count(channel.ladderMinShares, "fewer shares than this in a step are never held against a miner"),
-    maxRefusedShares: count(
-      channel.floodRejects,
-      "refused shares and requests in one step at which a connection is closed",
-    ),
-    updateIntervalSecs: seconds(channel.updateIntervalMs, "UpdateChannel is acted on at most this often a channel"),
-    rememberHashrateSecs: seconds(channel.rememberHashrateMs, "how long a closed channel's hashrate is remembered"),
-    maxRememberedIdentities: count(channel.rememberedIdentities, "user identities remembered for it"),
-    jobRefreshSecs: seconds(channel.jobRefreshMs, "longest wait of a changed target for the next job"),
-    urgentJobRefreshSecs: seconds(channel.urgentJobRefreshMs, "the same when it changed fourfold or more"),
-    maxOutboundMessages: count(defaultOutboundLimits.maxMessages, "replies that may wait for one slow miner"),
-    maxOutboundBytes: count(defaultOutboundLimits.maxBytes, "bytes of them"),
-    stalledWriteSecs: seconds(60_000, "a miner that takes nothing from its socket for this long is closed"),
-    maxQueuedShares: count(10_000, "shares that may wait for their commit before no miner is read any more"),
-    maxWaitingChannels: count(channel.pendingOpens, "channels that may wait, over all connections, for the first job"),
+    customTipWaitSecs: z
+      .number()
+      .min(0)
+      .max(60)
+      .default(defaults.customTipWaitMs / 1000)
+      .describe("how long a custom job on an unknown block waits for it to become the tip, in seconds"),
   })
   .describe("bounds of everything a peer can make grow");
 
@@ -65,31 +41,14 @@ export const poolLimits = z
 export type PoolLimits = z.output<typeof poolLimits>;
 
 /** The limits as the mining core takes them. */
-export function toChannelLimits(limits: PoolLimits, maxPastJobs: number | undefined): ChannelLimits {
+export function toPoolLimits(limits: PoolLimits, maxPastJobs: number | undefined): ChannelLimits {
   return {
-    channelsPerConnection: limits.maxChannelsPerConnection,
-    opensPerSecond: limits.channelOpensPerSecond,
-    pendingOpens: limits.maxWaitingChannels,
-    firstChannelMs: limits.firstChannelSecs * 1000,
-    noShareMs: limits.noShareSecs * 1000,
-    futureJobs: limits.maxFutureJobs,
-    pastJobs: maxPastJobs ?? channel.pastJobs,
-    staleJobs: limits.maxStaleJobs,
-    jobsPerSecond: limits.jobsPerSecond,
-    jobBurst: limits.jobBurst,
-    ntimeWindowSec: limits.ntimeWindowSecs,
-    shareRateFactor: limits.shareRateFactor,
-    shareBurst: limits.shareBurst,
-    seenSharesPerChannel: limits.maxSeenSharesPerChannel,
-    seenShares: limits.maxSeenShares,
-    seenTipMs: limits.seenTipSecs * 1000,
-    ladderWindowMs: limits.ladderWindowSecs * 1000,
-    ladderMinShares: limits.ladderMinShares,
-    floodRejects: limits.maxRefusedShares,
-    updateIntervalMs: limits.updateIntervalSecs * 1000,
-    rememberHashrateMs: limits.rememberHashrateSecs * 1000,
-    rememberedIdentities: limits.maxRememberedIdentities,
-    jobRefreshMs: limits.jobRefreshSecs * 1000,
-    urgentJobRefreshMs: limits.urgentJobRefreshSecs * 1000,
+    ...toChannelLimits(limits, maxPastJobs),
+    workSelectionChannels: limits.maxWorkSelectionChannels,
+    customJobsPerSecond: limits.customJobsPerSecond,
+    customJobBurst: limits.customJobBurst,
+    pastCustomJobs: limits.maxPastCustomJobs,
+    customJobOutputBytes: limits.maxCustomJobOutputBytes,
+    customTipWaitMs: limits.customTipWaitSecs * 1000,
   };
 }

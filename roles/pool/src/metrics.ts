@@ -79,6 +79,7 @@ function registerGauges(register: MetricsRegister, sources: GaugeSources): void 
     providerUp: register.gauge({ name: "sv2_pool_template_provider_up", help: "1 while connected" }),
     templateAge: register.gauge({ name: "sv2_pool_template_age_seconds", help: "Age of the newest template" }),
   };
+  const custom = customJobCounters(register);
   const held = register.counter({
     name: "sv2_pool_work_held_total",
     help: "Templates and prevhashes that came faster than miners are told of; of these they are told the newest",
@@ -88,6 +89,7 @@ function registerGauges(register: MetricsRegister, sources: GaugeSources): void 
     const status = sources.server();
     held.inc({}, status.held - heldBefore);
     heldBefore = status.held;
+    custom.collect(status);
     const store = sources.store();
     const kinds = status.connections.flatMap(({ channels }) => channels.map(({ kind }) => kind));
     for (const kind of ["standard", "extended"] as const) {
@@ -102,4 +104,32 @@ function registerGauges(register: MetricsRegister, sources: GaugeSources): void 
     const age = sources.templateAge();
     if (age !== undefined) gauges.templateAge.set({}, age);
   });
+}
+
+/** Counts what the mining core has counted: it tells totals, and counters take differences. */
+function customJobCounters(register: MetricsRegister): { collect(status: MiningServerStatus): void } {
+  const jobs = register.counter({
+    name: "sv2_pool_custom_jobs_total",
+    help: "SetCustomMiningJob messages answered: taken, or by error code",
+    labels: ["result"],
+  });
+  const shares = register.counter({ name: "sv2_pool_custom_job_shares_total", help: "Shares recorded of custom jobs" });
+  const waiting = register.gauge({
+    name: "sv2_pool_custom_jobs_waiting",
+    help: "Custom jobs on a block that the template provider has not told of yet",
+  });
+  const before = new Map<string, number>();
+  const since = (name: string, total: number): number => {
+    const difference = total - (before.get(name) ?? 0);
+    before.set(name, total);
+    return difference;
+  };
+  return {
+    collect: ({ customJobs, refusedCustomJobs, customShares, waitingCustomJobs }) => {
+      jobs.inc({ result: "taken" }, since("taken", customJobs));
+      for (const [result, total] of refusedCustomJobs) jobs.inc({ result }, since(result, total));
+      shares.inc({}, since("shares", customShares));
+      waiting.set({}, waitingCustomJobs);
+    },
+  };
 }

@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
 import { hex } from "@adit/bitcoin";
 import { dialect, REQUIRES_STANDARD_JOBS, REQUIRES_VERSION_ROLLING, REQUIRES_WORK_SELECTION } from "@adit/codec";
+import { BLOCK_BITS, type FoundWork, HARD_BITS, newChain, TemplateServer } from "@adit/mining-shell/testing";
 import { openSqliteStore, type ShareStore, ShareStoreError, type SqliteStoreOptions } from "@adit/share-store";
 import { describe, expect, test, vi } from "vitest";
 import { loopbackNode, RunningPool, temporaryFolder } from "./testing/running-pool.ts";
-import { BLOCK_BITS, HARD_BITS, newChain, TemplateServer } from "./testing/template-server.ts";
-import type { FoundWork } from "./testing/test-miner.ts";
 
 /** The real store, with each append and its outcome noted. */
 function watchedStore(events: string[]): (options: SqliteStoreOptions) => Promise<ShareStore> {

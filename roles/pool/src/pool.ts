@@ -1,20 +1,25 @@
 import { once } from "node:events";
-import { defaultVardiffOptions, MiningServer } from "@adit/channels";
-import { REQUIRES_FIXED_VERSION, REQUIRES_STANDARD_JOBS, REQUIRES_VERSION_ROLLING } from "@adit/codec";
-import type { Sv2Server } from "@adit/network-helpers";
+import { type ChainTip, MiningServer } from "@adit/channels";
+import {
+  miningListener,
+  TemplateClient,
+  type TemplateEvent,
+  templateProviderUpstream,
+  toServerOptions,
+} from "@adit/mining-shell";
 import type { RoleContext } from "@adit/role-kit";
-import type { Network, Served } from "@adit/role-network";
+import { listenerStatus, type Network, type Served } from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
 import { BlockJournal } from "./block-journal.ts";
 import { Blocks } from "./blocks.ts";
-import { type PoolConfig, templateProviderUpstream } from "./config.ts";
-import { toChannelLimits } from "./limits.ts";
+import type { PoolConfig } from "./config.ts";
+import type { JobDeclaration } from "./job-declaration.ts";
+import { toPoolLimits } from "./limits.ts";
 import { type PoolMetrics, poolMetrics } from "./metrics.ts";
 import { Miners } from "./miners.ts";
 import { ProvidersWork, Readiness } from "./readiness.ts";
-import { outputConstraints, type Reward, rewardOf, rewardOutputs } from "./reward.ts";
+import { outputConstraints, type Reward, rewardOutputs } from "./reward.ts";
 import { poolStatus } from "./status.ts";
-import { TemplateClient, type TemplateEvent } from "./template-client.ts";
 
 /** What a {@link Pool} is made of; whoever opened network and store closes them. */
 export interface PoolParts {
@@ -22,6 +27,9 @@ export interface PoolParts {
   readonly context: RoleContext;
   readonly network: Network;
   readonly store: ShareStore;
+  readonly reward: Reward;
+  /** Undefined for a pool without custom jobs. */
+  readonly declaration: JobDeclaration | undefined;
   readonly extranonceStart: number;
 }
 
@@ -34,7 +42,6 @@ const TICK_MS = 1000;
 /** One pool: its mining core, its template provider and its miners, and the order in which they start and stop. */
 export class Pool {
   readonly #parts: PoolParts;
-  readonly #reward: Reward;
   readonly #server: MiningServer;
   readonly #blocks: Blocks;
   readonly #miners: Miners;
@@ -44,15 +51,15 @@ export class Pool {
   readonly #firstJob = new AbortController();
   #templates: TemplateClient | undefined;
   #served: Served | undefined;
+  #toldTip: ChainTip | undefined;
   readonly #providersWork = new ProvidersWork();
 
   /** RangeError or BitcoinError when the config's tag or rates do not fit a coinbase. */
   constructor(parts: PoolParts) {
-    const { config, context, network, store } = parts;
+    const { config, context, network, store, reward, declaration } = parts;
     const { log, now } = context;
     this.#parts = parts;
-    this.#reward = rewardOf(config);
-    this.#server = miningServer(parts, this.#reward);
+    this.#server = miningServer(parts);
     this.#metrics = poolMetrics(context.metrics, {
       server: () => this.#server.status(),
       store: () => store.stats(),
@@ -61,7 +68,7 @@ export class Pool {
     });
     this.#blocks = new Blocks({
       hashing: network.hashing,
-      network: this.#reward.network,
+      network: reward.network,
       store,
       journal: new BlockJournal(`${config.shareStorePath}-blocks`),
       metrics: this.#metrics,
@@ -74,6 +81,7 @@ export class Pool {
       server: this.#server,
       store,
       blocks: this.#blocks,
+      declaration,
       metrics: this.#metrics,
       outbound: { maxMessages: limits.maxOutboundMessages, maxBytes: limits.maxOutboundBytes },
       stalledWriteMs: limits.stalledWriteSecs * 1000,
@@ -90,14 +98,14 @@ export class Pool {
    * shares are recorded and acknowledged, miners are sent away, and the template provider's connection goes last.
    */
   async run(): Promise<void> {
-    const { context, network, config } = this.#parts;
+    const { context, network, config, reward } = this.#parts;
     const { signal } = context;
     await this.#blocks.restore();
     context.setStatus(() => this.#status());
     await using templates = new TemplateClient({
       network,
       upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
-      constraints: outputConstraints(this.#reward),
+      constraints: outputConstraints(reward),
       onEvent: (event) => this.#onTemplateEvent(event),
       onChange: () => this.#updateReadiness(),
       log: context.log,
@@ -116,19 +124,24 @@ export class Pool {
   }
 
   async #serve(): Promise<void> {
-    const { config, context, network } = this.#parts;
+    const { config, context, network, declaration } = this.#parts;
     const { signal } = context;
     await using served = await network.serve({
       settings: config,
       limits: config.limits,
-      server: sv2Server(config),
+      server: miningListener(config, declaration !== undefined),
       handler: (connection) => this.#miners.serve(connection),
       signal,
     });
-    this.#served = served;
-    this.#updateReadiness();
+    const serveClients = (): void => {
+      this.#served = served;
+      this.#updateReadiness();
+    };
+    const declaring = declaration?.serve(signal, serveClients);
+    if (declaring === undefined) serveClients();
     await aborted(signal);
     await this.#miners.drain();
+    await declaring;
   }
 
   #onTemplateEvent(event: TemplateEvent): void {
@@ -148,18 +161,36 @@ export class Pool {
         this.#metrics.prevHashes.inc({});
         this.#miners.handle(event);
         break;
+      case "transaction-data":
+      case "transaction-data-refused":
+        // Answers to a question that a pool does not ask.
+        return;
       default:
         event satisfies never;
     }
     // Miners first: their work is worth most in the first moments after a block.
     this.#blocks.handle(event);
+    this.#tellTip();
     if (!this.#firstJob.signal.aborted && this.#server.activeJobId !== undefined) this.#firstJob.abort();
     this.#updateReadiness();
+  }
+
+  /** For a job-declarator server without nodes; a tip that is held back is told when miners are told of it. */
+  #tellTip(): void {
+    const { declaration, config } = this.#parts;
+    const job = this.#server.activeJob;
+    const height = job?.origin.height;
+    if (declaration === undefined || job === undefined || height === undefined || job.tip === this.#toldTip) return;
+    this.#toldTip = job.tip;
+    const { prevHash, nbits, ntime } = job.tip;
+    // The earliest time that the chain allows is not told by a template provider.
+    declaration.setTip({ prevHash, height, nbits, minNtime: ntime - config.limits.ntimeWindowSecs });
   }
 
   #tick(): void {
     this.#miners.tick();
     this.#blocks.tick();
+    this.#tellTip();
     this.#updateReadiness();
   }
 
@@ -175,19 +206,21 @@ export class Pool {
   }
 
   #readyDetails(): Record<string, unknown> {
-    const { network } = this.#parts;
-    const { listeners } = network.status();
+    const { network, declaration } = this.#parts;
+    const served = this.#served?.listeners() ?? [];
+    const jds = declaration?.served?.listeners();
     return {
-      listeners,
+      listeners: served.map(listenerStatus),
+      jds: jds === undefined ? null : { listeners: jds.map(listenerStatus) },
       authority_public_key: this.#served?.authorityPublicKey ?? null,
       endpoint_id: network.endpointId,
-      ticket: this.#served?.listeners().find(({ ticket }) => ticket !== null)?.ticket ?? null,
+      ticket: served.find(({ ticket }) => ticket !== null)?.ticket ?? null,
       height: this.#server.status().activeJob?.height ?? null,
     };
   }
 
   #status(): unknown {
-    const { network, store } = this.#parts;
+    const { network, store, declaration } = this.#parts;
     const templates = this.#templates?.status();
     if (templates === undefined) return {};
     return poolStatus({
@@ -196,6 +229,7 @@ export class Pool {
       templates,
       lastBlock: this.#blocks.last,
       store: store.stats(),
+      jds: declaration?.status() ?? null,
     });
   }
 
@@ -205,40 +239,21 @@ export class Pool {
   }
 }
 
-function miningServer({ config, network, extranonceStart }: PoolParts, reward: Reward): MiningServer {
-  const maxPastJobs = config.maxPastJobs === 0 ? undefined : config.maxPastJobs;
+function miningServer({ config, network, reward, declaration, extranonceStart }: PoolParts): MiningServer {
   return new MiningServer({
+    ...toServerOptions(config),
+    limits: toPoolLimits(config.limits, config.maxPastJobs === 0 ? undefined : config.maxPastJobs),
     hashing: network.hashing,
     extranonce: {
       totalSize: EXTRANONCE_SIZE,
-      serverId: config.serverId,
+      prefix: Uint8Array.of(config.serverId),
       indexSize: INDEX_SIZE,
       start: extranonceStart,
     },
     rewardOutputs: (template) => rewardOutputs(reward, template),
     coinbaseTag: config.poolSignature,
-    sharesPerMinute: config.sharesPerMinute,
-    shareBatchSize: config.shareBatchSize,
-    ackIntervalMs: config.ackIntervalSecs * 1000,
-    minHashrate: config.minHashrate,
-    vardiff: defaultVardiffOptions,
-    versionRollingAllowed: config.versionRollingAllowed,
-    limits: toChannelLimits(config.limits, maxPastJobs),
-    workSelection: false,
+    customJobs: declaration?.policy ?? null,
   });
-}
-
-/** Work selection needs job declaration, which this pool has not: such a miner is refused by that flag's name. */
-function sv2Server(config: PoolConfig): Sv2Server<"mining"> {
-  const { versionRollingAllowed, supportedExtensions, requiredExtensions, limits } = config;
-  return {
-    protocol: "mining",
-    supportedFlags: REQUIRES_STANDARD_JOBS | (versionRollingAllowed ? REQUIRES_VERSION_ROLLING : 0),
-    successFlags: () => (versionRollingAllowed ? 0 : REQUIRES_FIXED_VERSION),
-    supportedExtensions,
-    requiredExtensions,
-    maxPayload: () => limits.maxMessageBytes,
-  };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

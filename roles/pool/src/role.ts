@@ -1,9 +1,12 @@
 import { randomInt } from "node:crypto";
+import { templateProviderUpstream } from "@adit/mining-shell";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
 import { openNetwork } from "@adit/role-network";
 import { openSqliteStore, type ShareStore, type SqliteStoreOptions } from "@adit/share-store";
-import { type PoolConfig, poolConfig, templateProviderUpstream } from "./config.ts";
+import { type PoolConfig, poolConfig } from "./config.ts";
+import { JobDeclaration } from "./job-declaration.ts";
 import { EXTRANONCE_INDEXES, Pool } from "./pool.ts";
+import { rewardOf } from "./reward.ts";
 
 /** The pool role. */
 export const poolRole: RoleDefinition<PoolConfig> = {
@@ -33,13 +36,16 @@ export async function runPool(
   { openStore, extranonceStart }: PoolSurroundings = surroundings,
 ): Promise<void> {
   const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);
-  const needsIroh = config.transport !== "tcp" || transport !== "tcp";
+  const transports = [config.transport, transport, config.jds?.transport ?? "tcp"];
+  const needsIroh = transports.some((one) => one !== "tcp");
+  const reward = rewardOf(config);
   await using network = await openNetwork({ iroh: config.iroh, needsIroh }, context);
   await using store = await openStore({
     path: config.shareStorePath,
     groupCommitMs: config.shareCommitIntervalMs,
     maxQueue: config.limits.maxQueuedShares,
   });
-  const pool = new Pool({ config, context, network, store, extranonceStart: extranonceStart() });
-  await pool.run();
+  await using declaration = await JobDeclaration.open({ config, context, network, reward });
+  const parts = { config, context, network, store, reward, declaration };
+  await new Pool({ ...parts, extranonceStart: extranonceStart() }).run();
 }

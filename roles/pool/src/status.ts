@@ -1,10 +1,10 @@
 import { displayHash, hex, targetToBytes } from "@adit/bitcoin";
 import type { ChannelStatus, MiningServerStatus } from "@adit/channels";
+import type { TemplateClientStatus } from "@adit/mining-shell";
 import { peerText } from "@adit/role-kit";
 import type { NetworkStatus } from "@adit/role-network";
 import type { StoreStats } from "@adit/share-store";
 import { coinbaseFields, type LastBlock } from "./blocks.ts";
-import type { TemplateClientStatus } from "./template-client.ts";
 
 /** What the status document is made of. */
 export interface PoolStatusSources {
@@ -13,6 +13,8 @@ export interface PoolStatusSources {
   readonly templates: TemplateClientStatus;
   readonly lastBlock: LastBlock | undefined;
   readonly store: StoreStats;
+  /** The embedded job-declarator server's; null without one. */
+  readonly jds: unknown;
 }
 
 /** Channels in the document at most; `channels_open` has their number. */
@@ -32,6 +34,11 @@ export function poolStatus(sources: PoolStatusSources): Readonly<Record<string, 
     share_work_sum: server.work.toString(),
     hashrate: server.hashrate,
     blocks_found: server.blocks,
+    custom_jobs: server.customJobs,
+    custom_jobs_refused: sum(server.refusedCustomJobs),
+    custom_jobs_refused_by_reason: Object.fromEntries(server.refusedCustomJobs),
+    custom_jobs_waiting: server.waitingCustomJobs,
+    custom_job_shares: server.customShares,
     last_block: lastBlock(sources.lastBlock),
     share_store: {
       durable: store.durable,
@@ -40,6 +47,7 @@ export function poolStatus(sources: PoolStatusSources): Readonly<Record<string, 
       last_commit_ms: store.lastCommitMs,
       failed: store.failed,
     },
+    jds: sources.jds,
   };
 }
 
@@ -107,6 +115,7 @@ function lastBlock(block: LastBlock | undefined): Readonly<Record<string, unknow
     found_at: row.foundAt,
     user_identity: peerText(row.userIdentity, 255),
     worker: peerText(row.worker),
+    declared_by: row.declaredBy === null ? null : peerText(row.declaredBy, 255),
     coinbase: coinbaseFields(coinbase),
   };
 }

@@ -1,7 +1,7 @@
 import { displayHash, type Network, targetFromBits, workOf } from "@adit/bitcoin";
 import type { RoleContext } from "@adit/role-kit";
+import type { NodeStatus, SubmissionStatus } from "@adit/role-nodes";
 import type { BlockStatus } from "./block-status.ts";
-import type { NodeStatus, SubmissionStatus } from "./node/node-status.ts";
 import type { SolutionFault } from "./template/solution.ts";
 import type { SolvedBlock } from "./template/solved-block.ts";
 import type { TemplateFile } from "./template/template-file.ts";
@@ -45,8 +45,16 @@ export interface Backend extends AsyncDisposable {
   solved(block: ClientsBlock): Promise<readonly SourceChange[]>;
   /** The backend's part of the status document. */
   status(): BackendStatus;
+  /** Opens the backend's own door besides the role's, where it has one and the config asks for it. Called after `start`. */
+  serveRpc?(): Promise<BackendRpc | null>;
   /** Why there is no work to give, or that it is older than it should be; null while all is well. Told to the operator. */
   readonly trouble: string | null;
+}
+
+/** A backend's own door; whoever opened it closes it before the backend. */
+export interface BackendRpc extends AsyncDisposable {
+  /** The bound `host:port`. */
+  readonly address: string;
 }
 
 /** The backend's part of the status document. */
@@ -61,7 +69,7 @@ export interface BackendStatus {
   } | null;
   /** What waits for a block: transactions, and their fees in satoshi. */
   readonly mempool: { readonly transactions: number; readonly fees: number };
-  /** Clients' blocks that are on the chain, and others' that this process mined, since the start. */
+  /** Blocks of clients and over RPC that are on the chain, and others' that this process mined, since the start. */
   readonly accepted: number;
   readonly elsewhere: number;
   readonly last_block: BlockStatus | null;

@@ -22,6 +22,7 @@ describe("the config of the template provider", () => {
       blockElsewhereIntervalSecs: 0,
       feeThreshold: 100,
       minInterval: 5,
+      rpcAllowRemote: false,
     });
     expect(embeddedDefaults).toEqual(embedded);
     expect(limits).toMatchObject({ maxConnections: 64, maxTemplatesPerClient: 128, constraintsTimeoutSecs: 30 });
@@ -54,11 +55,21 @@ describe("the config of the template provider", () => {
       "[embedded]\nhashes_per_block = 1e9\nblock_elsewhere_interval_secs = 60",
       "embedded.block_elsewhere_interval_secs",
     ],
+    ['[embedded]\nrpc_listen_address = "127.0.0.1:18443"\nrpc_user = "adit"', "embedded.rpc_pass"],
+    ['[embedded]\nrpc_listen_address = "127.0.0.1:18443"\nrpc_pass = "secret"', "embedded.rpc_user"],
+    ['[embedded]\nrpc_user = "adit"\nrpc_pass = "secret"', "embedded.rpc_listen_address"],
+    ['[embedded]\nrpc_listen_address = "0.0.0.0:18443"', "rpc_allow_remote = true"],
+    ['[embedded]\nrpc_listen_address = "127.0.0.1:1"\nrpc_user = "a:b"\nrpc_pass = "c"', "embedded.rpc_user"],
     ["[embedded]\nhashes_per_blok = 16", "did you mean hashes_per_block"],
     ["[limits]\nmax_queue_bytes = 1", "limits.max_queue_bytes"],
     ['transport = "carrier-pigeon"', "transport"],
   ])("refuses %j and names %s", (text, path) => {
     expect(() => parse(text)).toThrow(path);
+  });
+
+  test("lets the chain be asked from other machines only when told so", () => {
+    const { embedded } = parse('[embedded]\nrpc_listen_address = "0.0.0.0:18443"\nrpc_allow_remote = true');
+    expect(embedded).toMatchObject({ rpcListenAddress: "0.0.0.0:18443", rpcAllowRemote: true });
   });
 
   test("is described key by key", () => {

@@ -1,4 +1,5 @@
 import { target as asTarget, bitsFromTarget, type Target, targetFromBits } from "@adit/bitcoin";
+import { followedNodeSettings, rpcProblems, rpcSettings } from "@adit/bitcoin-node";
 import { type IrohSettings, type ProcessSettings, processSettings } from "@adit/role-kit";
 import {
   checkServer,
@@ -8,7 +9,7 @@ import {
   serverSettings,
 } from "@adit/role-network";
 import { z } from "zod";
-import { type RpcSettings, rpcUrl } from "./node/node-access.ts";
+import { rpcKeyProblems, rpcKeys } from "./embedded/rpc/rpc-settings.ts";
 
 /** The easiest target of regtest, which its genesis block carries: every second hash meets it. */
 const REGTEST_LIMIT_BITS = 0x207fffff;
@@ -66,42 +67,23 @@ const embedded = z
       "mean seconds between blocks that this process mines by itself as if another miner had; 0 for never",
     ),
     ...gate,
+    ...rpcKeys,
   })
   .describe("the embedded development chain: regtest's constants, blocks of its own, no peers");
-
-const rpc = {
-  coreRpcUrl: z
-    .url({ protocol: /^http$/, error: "expected a URL like http://127.0.0.1:8332, without user and password" })
-    .refine((url) => !url.includes("@"), { error: "user and password go into core_rpc_user and core_rpc_pass" })
-    .describe("the node's JSON-RPC address, e.g. http://127.0.0.1:8332; without a port, the network's own is taken"),
-  coreRpcPort: z
-    .exactOptional(z.int().min(1).max(65_535))
-    .describe("port of the JSON-RPC address when core_rpc_url has none; that of the network unless told"),
-  coreRpcCookiePath: z
-    .exactOptional(z.string().min(1))
-    .describe("the node's .cookie file, read again whenever the node has made another; in place of user and password"),
-  coreRpcUser: z.exactOptional(z.string().min(1)).describe("user name, when there is no cookie file"),
-  coreRpcPass: z.exactOptional(z.string().min(1)).describe("password that goes with core_rpc_user"),
-};
-
-const followedNode = z.strictObject({
-  ...rpc,
-  zmqHashblock: z
-    .exactOptional(z.string().regex(/^(tcp|ipc):\/\/.+$/, "expected tcp://HOST:PORT or ipc://PATH"))
-    .describe("the node's zmqpubhashblock address: a new block is seen at once; needs the package zeromq"),
-});
-
-const submitNode = z.strictObject(rpc);
 
 const bitcoinNode = z
   .strictObject({
     network: z.enum(["mainnet", "testnet4", "signet", "regtest"]).default("mainnet").describe("what the nodes run on"),
     nodes: z
-      .array(followedNode)
+      .array(z.strictObject(followedNodeSettings))
       .min(1)
       .max(16)
       .describe("nodes that give templates and take blocks, most preferred first"),
-    extraSubmit: z.array(submitNode).max(16).default([]).describe("further nodes that every block is submitted to"),
+    extraSubmit: z
+      .array(z.strictObject(rpcSettings))
+      .max(16)
+      .default([])
+      .describe("further nodes that every block is submitted to"),
     dataPath: z
       .string()
       .min(1)
@@ -231,40 +213,17 @@ function checkBackend(
   for (const list of ["nodes", "extraSubmit"] as const) {
     for (const [at, node] of nodes[list].entries()) {
       const path = ["bitcoinNode", list, at];
-      // What is no URL was refused by its own check already; zod asks here all the same.
-      const isUrl = URL.canParse(node.coreRpcUrl);
-      const faults = isUrl ? [...nodeFaults(node), ...repetition(rpcUrl(node, nodes.network), seen)] : [];
-      for (const message of faults) context.addIssue({ code: "custom", path, message, input: node });
+      for (const message of rpcProblems(node, nodes.network, seen))
+        context.addIssue({ code: "custom", path, message, input: node });
     }
   }
-}
-
-/** Nodes are told apart by where they are, in logs, metrics and files. */
-function repetition(url: string, seen: Set<string>): readonly string[] {
-  const { host } = new URL(url);
-  if (seen.has(host)) return [`expected another node than ${host}, which is listed already`];
-  seen.add(host);
-  return [];
-}
-
-function nodeFaults(node: RpcSettings): readonly string[] {
-  const { coreRpcCookiePath, coreRpcUser, coreRpcPass, coreRpcUrl, coreRpcPort } = node;
-  const faults: string[] = [];
-  const hasPassword = coreRpcUser !== undefined && coreRpcPass !== undefined;
-  const hasHalf = (coreRpcUser !== undefined || coreRpcPass !== undefined) && !hasPassword;
-  if (hasHalf || hasPassword === (coreRpcCookiePath !== undefined)) {
-    faults.push("expected core_rpc_cookie_path, or core_rpc_user and core_rpc_pass");
-  }
-  if (coreRpcPort !== undefined && new URL(coreRpcUrl).port !== "") {
-    faults.push("expected the port in core_rpc_url or in core_rpc_port, not in both");
-  }
-  return faults;
 }
 
 function checkEmbedded(settings: EmbeddedSettings, context: z.core.$RefinementCtx): void {
   const problem = (path: string, message: string): void => {
     context.addIssue({ code: "custom", path: ["embedded", path], message, input: settings });
   };
+  for (const [key, message] of rpcKeyProblems(settings)) problem(key, message);
   // Refused by its own bounds already; zod asks here all the same.
   if (!(settings.hashesPerBlock >= 1)) return;
   const target = targetOf(chainBits(settings));

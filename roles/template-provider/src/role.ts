@@ -1,13 +1,12 @@
 import { once } from "node:events";
 import { maxPayloadOf } from "@adit/codec";
 import type { Sv2Server } from "@adit/network-helpers";
-import type { RoleContext, RoleDefinition } from "@adit/role-kit";
+import { Readiness, type RoleContext, type RoleDefinition } from "@adit/role-kit";
 import { type Network, openNetwork, type Served } from "@adit/role-network";
 import type { Backend } from "./backend.ts";
 import { embeddedDefaults, type TemplateProviderConfig, templateProviderConfig } from "./config.ts";
 import { EmbeddedBackend } from "./embedded/embedded-backend.ts";
 import { NodeBackend } from "./node/node-backend.ts";
-import { Readiness } from "./readiness.ts";
 import { TemplateProvider } from "./template-provider.ts";
 
 /** The template provider: serves Template Distribution from Bitcoin nodes or from the embedded development chain. */
@@ -34,6 +33,7 @@ async function run(config: TemplateProviderConfig, context: RoleContext): Promis
   await using network = await openNetwork({ iroh: config.iroh, needsIroh: config.transport !== "tcp" }, context);
   const backend = await openBackend(config, network, context);
   await using provider = new TemplateProvider(backend, config.limits, context);
+  await using rpc = (await backend.serveRpc?.()) ?? null;
   await using served = await network.serve({
     settings: config,
     limits: config.limits,
@@ -44,7 +44,10 @@ async function run(config: TemplateProviderConfig, context: RoleContext): Promis
   context.setStatus(() => ({ ...provider.status(), ...network.status() }));
   using _readiness = new Readiness(context, {
     trouble: () => backend.trouble,
-    details: () => readyDetails({ network, served, height: backend.source.tip?.height ?? null }),
+    details: () => ({
+      ...readyDetails({ network, served, height: backend.source.tip?.height ?? null }),
+      rpc_address: rpc?.address ?? null,
+    }),
   });
   if (!signal.aborted) await Promise.race([once(signal, "abort"), provider.failure]);
 }

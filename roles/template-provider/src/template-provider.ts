@@ -1,9 +1,8 @@
 import type { TemplateDistributionMessage } from "@adit/codec";
-import { NetworkError, type NetworkErrorCode, type Sv2Connection } from "@adit/network-helpers";
+import { NetworkError, type NetworkErrorCode, type Sv2Connection, within } from "@adit/network-helpers";
 import { peerText } from "@adit/role-kit";
 import type { Backend, BackendPorts } from "./backend.ts";
 import type { TemplateLimits } from "./config.ts";
-import { inTime } from "./in-time.ts";
 import { type TemplateProviderMetrics, templateProviderMetrics, watchTemplateProvider } from "./metrics.ts";
 import { type TemplateProviderStatus, templateProviderStatus } from "./status.ts";
 import { TemplateQueue } from "./template-queue.ts";
@@ -154,7 +153,7 @@ export class TemplateProvider implements AsyncDisposable {
   async #note(written: Promise<void>): Promise<void> {
     const { log } = this.#ports;
     const noted = written.catch((error: unknown) => log.warn({ error }, "templates not written down"));
-    if ((await inTime(noted, NOTE_LIMIT_MS)) === "late") log.warn("templates are written down late: the disk is slow");
+    if (!(await within(NOTE_LIMIT_MS, noted))) log.warn("templates are written down late: the disk is slow");
   }
 
   #send(id: number, messages: readonly TemplateDistributionMessage[]): void {

@@ -1,8 +1,8 @@
 import { decodeBlock } from "@adit/bitcoin";
+import { hashOf, nodeTransaction } from "@adit/role-nodes/testing";
 import { describe, expect, test } from "vitest";
 import type { SentTemplate } from "./template-client.ts";
 import type { TemplateServerEffect } from "./template-server.ts";
-import { hashOf, nodeTransaction } from "./testing/node-events.ts";
 import { NodeHarness } from "./testing/node-harness.ts";
 import { solve } from "./testing/solve.ts";
 

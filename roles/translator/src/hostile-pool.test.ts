@@ -83,7 +83,9 @@ describe("a pool that", () => {
   });
 
   test("refuses every channel is left after half a minute, and one without miners is not", () => {
-    const bench = connectedBench({ pool: { extranonce: { totalSize: 8, serverId: 1, indexSize: 3, start: 0 } } });
+    const bench = connectedBench({
+      pool: { extranonce: { totalSize: 8, prefix: Uint8Array.of(1), indexSize: 3, start: 0 } },
+    });
     bench.tick(100);
     expect(left(bench)).toEqual([]);
     bench.join();

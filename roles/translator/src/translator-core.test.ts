@@ -97,7 +97,9 @@ describe("upstream channels", () => {
   });
 
   test("are asked for again with less extranonce when the pool cannot give that much", () => {
-    const bench = connectedBench({ pool: { extranonce: { totalSize: 14, serverId: 1, indexSize: 3, start: 0 } } });
+    const bench = connectedBench({
+      pool: { extranonce: { totalSize: 14, prefix: Uint8Array.of(1), indexSize: 3, start: 0 } },
+    });
     const miner = bench.join();
     expect(bench.sent("OpenExtendedMiningChannel").map((open) => open.minExtranonceSize)).toEqual([12, 10]);
     expect([miner.extranonce1, miner.work.extranonce2Size]).toEqual([expect.stringMatching(/^[0-9a-f]{4}$/), 8]);
@@ -459,7 +461,7 @@ describe("the upstream's messages", () => {
   });
 
   test("another prefix where it is part of extranonce1 is told to miners that take it, and the others are sent round", () => {
-    const narrow = { extranonce: { totalSize: 12, serverId: 1, indexSize: 3, start: 0 } };
+    const narrow = { extranonce: { totalSize: 12, prefix: Uint8Array.of(1), indexSize: 3, start: 0 } };
     const bench = connectedBench({ ...separate, pool: narrow });
     const takes = bench.join("a.1", { extranonceSubscribe: true });
     const other = bench.join("a.2");

@@ -255,6 +255,10 @@ export class UpstreamSide implements MinerHost {
       case "prefix":
       case "future-job":
         return this.#log("debug", `upstream sent a ${event.type}`, event);
+      case "custom-job-accepted":
+      case "custom-job-refused":
+        // Answers to what a translator never asks.
+        return;
       case "update-refused":
         this.#outbox.count("channels", "update-refused");
         return this.#log("warn", "upstream refused an UpdateChannel", event);

@@ -4,7 +4,7 @@ import type { ClientJob } from "./client-job.ts";
 
 /**
  * What the server did that the spec does not allow or this client cannot follow. It is reported and otherwise ignored.
- * `unknown-request`: an open reply to a request that does not wait. `bad-open`: an open reply that cannot be used (id
+ * `unknown-request`: an answer to a request that does not wait. `bad-open`: an open reply that cannot be used (id
  * taken, wrong kind, extranonce too small or too large, or too many channels). `unknown-channel`: work for a channel or
  * group that does not exist. `unknown-job`: a prevhash for a job that was not received as future. `job-without-prev-hash`:
  * an active job before any prevhash. `wrong-job-kind`: a standard job for an extended channel. `bad-target`: a target of
@@ -58,6 +58,25 @@ export type ClientEvent =
       readonly type: "share-rejected";
       readonly channel: ClientChannel;
       readonly sequenceNumber: number;
+      readonly errorCode: string;
+    }
+  /**
+   * The server took a custom job: shares may be submitted under `jobId` (spec 5.3.19). `target` and `extranoncePrefix`
+   * are what they are judged by.
+   */
+  | {
+      readonly type: "custom-job-accepted";
+      readonly channel: ClientChannel;
+      readonly requestId: number;
+      readonly jobId: number;
+      readonly target: Target;
+      readonly extranoncePrefix: Uint8Array;
+    }
+  /** The server refused a custom job. */
+  | {
+      readonly type: "custom-job-refused";
+      readonly channel: ClientChannel;
+      readonly requestId: number;
       readonly errorCode: string;
     }
   /** The server closed the channel, alone or with its group. */

@@ -2,7 +2,7 @@
 export interface ClientLimits {
   /** Open channels of the connection; a server that opens more is refused. */
   readonly maxChannels: number;
-  /** Open requests without an answer. */
+  /** Open requests without an answer, and as many custom jobs. */
   readonly maxPendingRequests: number;
   /** Future jobs per channel; the oldest goes first. */
   readonly maxFutureJobs: number;

@@ -554,7 +554,6 @@ describe("a message that is not about work", () => {
     { name: "SetupConnectionSuccess", usedVersion: 2, flags: 0 },
     { name: "OpenStandardMiningChannel", requestId: 1, ...request },
     { name: "SubmitSharesStandard", channelId: 1, sequenceNumber: 0, jobId: 1, nonce: 1, ntime: 1, version: 1 },
-    { name: "SetCustomMiningJobSuccess", channelId: 1, requestId: 1, jobId: 1 },
   ])("and that a server does not send here is a fault: $name", (message) => {
     expect(brief(hear(new MiningClient(), message))).toEqual(["unexpected-message"]);
   });

@@ -10,6 +10,9 @@ import type {
   OpenMiningChannelError,
   OpenStandardMiningChannel,
   OpenStandardMiningChannelSuccess,
+  SetCustomMiningJob,
+  SetCustomMiningJobError,
+  SetCustomMiningJobSuccess,
   SetExtranoncePrefix,
   SetGroupChannel,
   SetNewPrevHash,
@@ -23,6 +26,7 @@ import { MiningClientError } from "./client-error.ts";
 import type { ClientEvent, ClientFault, ClientFaultCode } from "./client-event.ts";
 import type { ReceivedJob, Tip } from "./client-job.ts";
 import { type ClientLimits, defaultClientLimits } from "./client-limits.ts";
+import { CustomJobRequests } from "./custom-job-requests.ts";
 
 /** What a {@link MiningClient} is made with. */
 export interface MiningClientOptions {
@@ -49,9 +53,12 @@ export class MiningClient {
   /** Ids of channels and groups that were closed, oldest first. */
   readonly #closed = new Set<number>();
   readonly #requests = new Map<number, OpenStandardMiningChannel | OpenExtendedMiningChannel>();
+  readonly #customJobs: CustomJobRequests;
 
   constructor(options: MiningClientOptions = {}) {
-    this.#context = { limits: options.limits ?? defaultClientLimits, hashing: options.hashing ?? pureHashing };
+    const limits = options.limits ?? defaultClientLimits;
+    this.#context = { limits, hashing: options.hashing ?? pureHashing };
+    this.#customJobs = new CustomJobRequests(limits.maxPendingRequests);
   }
 
   /** The open channels by id. */
@@ -72,6 +79,15 @@ export class MiningClient {
   /** Makes the message, and waits for its answer. Throws MiningClientError `request-id-in-use` or `too-many-requests`. */
   openStandard(request: Omit<OpenStandardMiningChannel, "name">): OpenStandardMiningChannel {
     return this.#request({ ...request, name: "OpenStandardMiningChannel" });
+  }
+
+  /**
+   * Makes the message for a job of the client's own (spec 5.3.18), and waits for its answer: `custom-job-accepted` or
+   * `custom-job-refused`. The connection must have been set up with REQUIRES_WORK_SELECTION.
+   * Throws MiningClientError `channel-closed`, `wrong-channel-kind`, `request-id-in-use` or `too-many-requests`.
+   */
+  setCustomMiningJob(channel: ClientChannel, job: Omit<SetCustomMiningJob, "name" | "channelId">): SetCustomMiningJob {
+    return this.#customJobs.request(channel, job);
   }
 
   /** Closes a channel, or all of a group, from this side (spec 5.3.9), and makes the message that says so. */
@@ -205,6 +221,14 @@ export class MiningClient {
     }
   }
 
+  #customJobAnswered(message: SetCustomMiningJobSuccess | SetCustomMiningJobError): readonly ClientEvent[] {
+    const { channelId, requestId } = message;
+    const event = this.#customJobs.answered(message);
+    if (event !== undefined) return [event];
+    if (!this.#channels.has(channelId)) return this.#unknown(message.name, channelId);
+    return [fault("unknown-request", `${message.name} for request ${requestId} of channel ${channelId}`)];
+  }
+
   #worked(message: MiningMessage | CommonMessage): readonly ClientEvent[] {
     switch (message.name) {
       case "NewMiningJob":
@@ -221,6 +245,9 @@ export class MiningClient {
         return this.#newTarget(message);
       case "SetExtranoncePrefix":
         return this.#newPrefix(message);
+      case "SetCustomMiningJobSuccess":
+      case "SetCustomMiningJobError":
+        return this.#customJobAnswered(message);
       default:
         return [fault("unexpected-message", `${message.name} is not for a mining client`)];
     }
@@ -280,6 +307,7 @@ export class MiningClient {
 
   #remove(channel: TrackedChannel): void {
     channel.close();
+    this.#customJobs.forget(channel);
     this.#channels.delete(channel.channelId);
     for (const id of [channel.channelId, channel.groupChannelId]) this.#closed.add(id);
     while (this.#closed.size > MAX_CLOSED) {

@@ -125,7 +125,7 @@ describe("opening a channel", () => {
   });
 
   test("with an exhausted extranonce is refused alone; prefixes come back when their jobs are stale", () => {
-    const extranonce = { totalSize: 20, serverId: 0, indexSize: 1, start: 250 };
+    const extranonce = { totalSize: 20, prefix: Uint8Array.of(0), indexSize: 1, start: 250 };
     const harness = running({ extranonce });
     const prefixes = Array.from({ length: 255 }, () => hex(harness.open(1).prefix));
     expect(new Set(prefixes).size).toBe(255);
@@ -140,7 +140,7 @@ describe("opening a channel", () => {
   });
 
   test("does not get a prefix that another channel had until just now, closed or rotated away", () => {
-    const harness = running({ extranonce: { totalSize: 20, serverId: 1, indexSize: 1, start: 0 } });
+    const harness = running({ extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 1, start: 0 } });
     const views = Array.from({ length: 255 }, () => harness.open(1));
     harness.input({ type: "rotate-extranonce-prefix", connection: 1, channelId: views[0]!.channelId });
     expect(hex(views[0]!.prefix)).toBe("01ff");
@@ -156,7 +156,7 @@ describe("opening a channel", () => {
   });
 
   test("does not use up prefixes where no job of the server is sent", () => {
-    const harness = new Harness({ extranonce: { totalSize: 20, serverId: 1, indexSize: 1, start: 0 } });
+    const harness = new Harness({ extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 1, start: 0 } });
     harness.connect(1, REQUIRES_WORK_SELECTION);
     for (let count = 0; count < 300; count += 1) {
       expect(messages(harness.close(1, harness.open(1)))).toEqual([]);
@@ -590,7 +590,7 @@ test("the status names connections, channels, work and the tip", () => {
   expect(status).toMatchObject({ channels: 1, hashrate: 5, accepted: 1, blocks: 0, jobs: 1, seenShares: 1 });
   expect(status.rejected).toEqual(new Map([["difficulty-too-low", 1]]));
   expect(status.tip?.prevHash).toEqual(bytes32(0xa0));
-  expect(status.activeJob).toEqual({ jobId: 1, templateId: 1n, height: 800_000 });
+  expect(status.activeJob).toEqual({ jobId: 1, height: 800_000 });
   expect(status.connections).toMatchObject([
     {
       connection: 1,

@@ -57,6 +57,7 @@ export function retarget(state: ServerState, channel: Channel, hashrate: number)
   const target = targetFor(state, channel.hashrate, channel.maxTarget);
   if (target === channel.terms.target) return;
   channel.setTarget(target, state.serial + 1, state.jobs);
+  channel.vardiff?.suspend(state.now);
   channel.targetPendingSince ??= state.now;
   const maximumTarget = channel.terms.targetBytes;
   send(state, channel.connection, { name: "SetTarget", channelId: channel.id, maximumTarget });
@@ -90,6 +91,7 @@ export function closeChannel(
 export function removeConnection(state: ServerState, connection: Connection): void {
   for (const channel of connection.channels.values()) removeChannel(state, connection, channel);
   state.pendingOpens = state.pendingOpens.filter((open) => open.connection !== connection.id);
+  state.waitingCustomJobs = state.waitingCustomJobs.filter((job) => job.connection !== connection.id);
   state.connections.delete(connection.id);
 }
 

@@ -59,10 +59,23 @@ export function clampHashrate(state: ServerState, hashrate: number): number {
   return Math.min(Math.max(hashrate, state.options.minHashrate), MAX_HASHRATE);
 }
 
-/** The target for a hashrate: never easier than the client asked for or than this server's easiest. */
+/**
+ * The target for a hashrate: never easier than the client asked for, nor, where the hardest allowed leaves room for that,
+ * than this server's easiest.
+ */
 export function targetFor(state: ServerState, hashrate: number, maxTarget: Target): Target {
   const wanted = targetFromHashrate(clampHashrate(state, hashrate), state.options.sharesPerMinute);
-  return [maxTarget, state.floorTarget].reduce((least, other) => (other < least ? other : least), wanted);
+  const usual = wanted < state.floorTarget ? wanted : state.floorTarget;
+  const { hardestTarget = usual } = state;
+  const allowed = usual < hardestTarget ? hardestTarget : usual;
+  return allowed < maxTarget ? allowed : maxTarget;
+}
+
+/** The hashrate whose target a channel has, H/s, when a bound keeps that from being the one of its estimate. */
+export function boundHashrate(state: ServerState, { hashrate, terms }: Channel): number | undefined {
+  const { sharesPerMinute } = state.options;
+  const isBound = terms.target !== targetFromHashrate(hashrate, sharesPerMinute);
+  return isBound ? (Number(terms.work) * sharesPerMinute) / 60 : undefined;
 }
 
 /** A maximum target as sent by a peer, or undefined for zero, which no hash meets. */
@@ -86,7 +99,7 @@ function openFault(state: ServerState, connection: Connection, request: OpenRequ
   if (maxTargetOf(request.maxTarget) === undefined) return "max-target-out-of-range";
   if (extended && request.minExtranonceSize > state.allocator.rollableSize) return "min-extranonce-size-too-large";
   // requestIds has one entry for each channel that is open or waits.
-  const isFull = connection.requestIds.size >= state.options.limits.channelsPerConnection;
+  const isFull = connection.requestIds.size >= connection.maxChannels;
   return isFull || !connection.opens.take(state.now) ? "channel-capacity-exhausted" : undefined;
 }
 
@@ -136,13 +149,14 @@ function newChannel(
   const hashrate = clampHashrate(state, state.remembered.take(userIdentity, nominalHashRate, now));
   const { sharesPerMinute, minHashrate, vardiff } = options;
   const vardiffChannel = { sharesPerMinute, minHashrate, hashrate, deferred: true };
-  return new Channel(
+  const channel = new Channel(
     {
       connection: connection.id,
       channelId: connection.newChannelId(),
       requestId: request.requestId,
       groupChannelId: connection.mode === "standard-jobs" ? 0 : GROUP_CHANNEL_ID,
       kind: extended ? "extended" : "standard",
+      takesShared: connection.mode !== "work-selection",
       userIdentity,
       nominalHashRate,
       maxTarget,
@@ -157,4 +171,6 @@ function newChannel(
     },
     options,
   );
+  channel.vardiff?.applied(now, boundHashrate(state, channel));
+  return channel;
 }

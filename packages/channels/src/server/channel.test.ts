@@ -5,6 +5,7 @@ import { Channel } from "./channel.ts";
 import { History } from "./history.ts";
 import { JobStore } from "./job-store.ts";
 import { defaultChannelLimits } from "./limits.ts";
+import { template } from "./testing/harness.ts";
 
 function channel(): Channel {
   return new Channel(
@@ -14,6 +15,7 @@ function channel(): Channel {
       requestId: 1,
       groupChannelId: 1,
       kind: "extended",
+      takesShared: true,
       userIdentity: "alice",
       nominalHashRate: 0,
       maxTarget: MAX_TARGET,
@@ -28,7 +30,7 @@ function channel(): Channel {
     },
     {
       hashing: pureHashing,
-      extranonce: { totalSize: 20, serverId: 0, indexSize: 3, start: 0 },
+      extranonce: { totalSize: 20, prefix: Uint8Array.of(0), indexSize: 3, start: 0 },
       rewardOutputs: () => [],
       coinbaseTag: "",
       sharesPerMinute: 6,
@@ -38,14 +40,15 @@ function channel(): Channel {
       vardiff: null,
       versionRollingAllowed: true,
       limits: defaultChannelLimits,
-      workSelection: false,
+      customJobs: null,
     },
   );
 }
 
 const job = {
   id: 4,
-  origin: { kind: "template", templateId: 1n, height: 1 },
+  workId: 4,
+  origin: { kind: "template", templateId: 1n, height: 1, template: template(1) },
   version: 1,
   versionRollingAllowed: true,
   coinbaseTxPrefix: new Uint8Array(0),

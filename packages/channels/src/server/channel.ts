@@ -38,6 +38,8 @@ export interface ChannelStart {
   readonly groupChannelId: number;
   /** Header-only or with a rollable extranonce. */
   readonly kind: "standard" | "extended";
+  /** Whether it is given the jobs of all; else only those its client declares. */
+  readonly takesShared: boolean;
   /** Identity named by the client. */
   readonly userIdentity: string;
   /** Hashrate named by the client, H/s. */
@@ -74,6 +76,8 @@ export interface ChannelJob {
 
 /** A channel's own jobs are few: they bridge the time until the next job for all. */
 const OWN_JOBS = { futureJobs: 0, pastJobs: 8, staleJobs: 8 };
+/** What a channel of custom jobs has in place of the jobs of all. */
+const NO_JOBS = new JobStore({ futureJobs: 0, pastJobs: 0, staleJobs: 0 });
 
 /** One standard or extended channel as the server sees it. */
 export class Channel {
@@ -121,6 +125,8 @@ export class Channel {
   seenTip: Uint8Array | undefined;
   /** The tip on which the channel was last given a harder target for using up that memory. */
   hardenedTip: Uint8Array | undefined;
+  readonly #takesShared: boolean;
+  readonly #ownLimits: typeof OWN_JOBS;
   readonly #targets: History<ShareTerms>;
   readonly #prefixes: History<Uint8Array>;
   #ownJobs: JobStore | undefined;
@@ -145,6 +151,8 @@ export class Channel {
     this.maxTarget = start.maxTarget;
     this.hashrate = start.hashrate;
     this.lastUpdateAt = Number.NEGATIVE_INFINITY;
+    this.#takesShared = start.takesShared;
+    this.#ownLimits = start.takesShared ? OWN_JOBS : { ...OWN_JOBS, pastJobs: limits.pastCustomJobs };
     this.#targets = new History(start.fromSerial, termsOf(start.target));
     this.#prefixes = new History(0, start.extranoncePrefix);
   }
@@ -162,7 +170,7 @@ export class Channel {
   /** The newest job this channel was given: one of all or one of its own. */
   newestJob(shared: JobStore): ActivatedJob | undefined {
     const own = this.#ownJobs?.active;
-    const active = shared.active;
+    const { active } = this.#given(shared);
     if (own === undefined || active === undefined) return own ?? active;
     return own.serial > active.serial ? own : active;
   }
@@ -174,7 +182,7 @@ export class Channel {
 
   /** Looks up a job as this channel was given it: an own one, or one shared with all. */
   findJob(shared: JobStore, jobId: number): ChannelJob {
-    const found = shared.find(jobId) ?? this.#findOwn(shared, jobId);
+    const found = this.#given(shared).find(jobId) ?? this.#findOwn(shared, jobId);
     if (found === undefined || found.phase === "future") {
       return { found, terms: undefined, extranoncePrefix: undefined };
     }
@@ -195,7 +203,7 @@ export class Channel {
     const unused = this.#targets.latestFrom > newest;
     if (unused) this.#targets.replaceLatest(nextSerial, termsOf(target));
     else this.#targets.set(nextSerial, termsOf(target));
-    this.#targets.forgetBefore(Math.min(shared.oldestKept.serial, newest));
+    this.#targets.forgetBefore(Math.min(this.#oldestKept(shared).serial, newest));
   }
 
   /** Whether the newest target still waits for a job that carries it. */
@@ -211,14 +219,22 @@ export class Channel {
     if (prefix.length !== this.extranoncePrefix.length) {
       throw new RangeError(`extranonce prefix must stay ${this.extranoncePrefix.length} bytes, got ${prefix.length}`);
     }
-    if (this.#prefixes.latestFrom >= fromJobId) this.#prefixes.replaceLatest(fromJobId, prefix);
-    else this.#prefixes.set(fromJobId, prefix);
-    this.#prefixes.forgetBefore(Math.min(shared.oldestKept.id, fromJobId));
+    this.#setPrefix(prefix, fromJobId, shared);
+  }
+
+  /** Takes its place under another prefix of all, of whatever length: jobs are made anew, and the new ones carry it. */
+  moveTo(
+    lease: ExtranonceLease,
+    prefix: Uint8Array,
+    { fromJobId, shared }: { readonly fromJobId: number; readonly shared: JobStore },
+  ): void {
+    this.lease = lease;
+    this.#setPrefix(prefix, fromJobId, shared);
   }
 
   /** Takes a job that only this channel is given. */
   giveOwnJob(job: ActivatedJob): void {
-    this.#ownJobs ??= new JobStore(OWN_JOBS);
+    this.#ownJobs ??= new JobStore(this.#ownLimits);
     this.#ownJobs.activate(job, job);
   }
 
@@ -227,10 +243,25 @@ export class Channel {
     this.#ownJobs?.retireAll();
   }
 
+  #given(shared: JobStore): JobStore {
+    return this.#takesShared ? shared : NO_JOBS;
+  }
+
+  #oldestKept(shared: JobStore): { readonly id: number; readonly serial: number } {
+    return this.#takesShared ? shared.oldestKept : (this.#ownJobs ?? NO_JOBS).oldestKept;
+  }
+
+  #setPrefix(prefix: Uint8Array, fromJobId: number, shared: JobStore): void {
+    if (this.#prefixes.latestFrom >= fromJobId) this.#prefixes.replaceLatest(fromJobId, prefix);
+    else this.#prefixes.set(fromJobId, prefix);
+    this.#prefixes.forgetBefore(Math.min(this.#oldestKept(shared).id, fromJobId));
+  }
+
   /** An own job; one older than every shared job that lives no longer protects its prefix, so it counts as stale. */
   #findOwn(shared: JobStore, jobId: number): FoundJob | undefined {
     const found = this.#ownJobs?.find(jobId);
-    if (found === undefined || found.phase === "future" || found.phase === "stale") return found;
+    // A declared job is like no other, so its prefix may be somebody else's by now.
+    if (found === undefined || found.phase === "future" || found.phase === "stale" || !this.#takesShared) return found;
     return jobId < (shared.oldestLiveId ?? 0) ? { phase: "stale", job: found.job } : found;
   }
 }

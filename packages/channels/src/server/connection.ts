@@ -35,6 +35,10 @@ export class Connection {
   readonly ladder: InvalidLadder;
   /** Bound of the rate of opens. */
   readonly opens: TokenBucket;
+  /** Bound of the rate of custom jobs. */
+  readonly customJobs: TokenBucket;
+  /** Most channels open at once. */
+  readonly maxChannels: number;
   /** Whether it ever asked for a channel in good form. */
   hasAsked = false;
   /** When the last share was recorded, or set-up time, Unix milliseconds. */
@@ -53,7 +57,11 @@ export class Connection {
     this.since = now;
     this.lastShareAt = now;
     this.ladder = new InvalidLadder(limits, now);
-    this.opens = new TokenBucket({ perSecond: limits.opensPerSecond, burst: limits.channelsPerConnection }, now);
+    const { channelsPerConnection, workSelectionChannels } = limits;
+    this.opens = new TokenBucket({ perSecond: limits.opensPerSecond, burst: channelsPerConnection }, now);
+    const customRate = { perSecond: limits.customJobsPerSecond, burst: limits.customJobBurst };
+    this.customJobs = new TokenBucket(customRate, now);
+    this.maxChannels = this.mode === "work-selection" ? workSelectionChannels : channelsPerConnection;
   }
 
   /** An id no channel of this connection had before. */

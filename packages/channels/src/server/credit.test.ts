@@ -45,7 +45,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** Plays steps against a server and an oracle that reckons from the messages a client sees. */
 class Play {
   readonly harness: Harness = new Harness({
-    extranonce: { totalSize: 20, serverId: 1, indexSize: 3, start: 0xfffff0 },
+    extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 3, start: 0xfffff0 },
     shareBatchSize: 3,
     limits: { ...defaultChannelLimits, shareBurst: 10_000, firstChannelMs: 1e9 },
   });

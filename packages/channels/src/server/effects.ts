@@ -1,17 +1,23 @@
-import type { Hash, ShareHashing, TxOutput, Work } from "@adit/bitcoin";
+import type { Hash, ShareHashing, Target, TxOutput, Work } from "@adit/bitcoin";
 import type { MiningMessage, NewTemplate, SubmitSolution, TemplateSetNewPrevHash } from "@adit/codec";
 import type { VardiffOptions } from "../vardiff.ts";
+import type { CustomDeclaration, CustomJobPolicy } from "./custom-job.ts";
+import type { ActivatedJob, TemplateOrigin } from "./job-store.ts";
 import type { ChannelLimits } from "./limits.ts";
 
 /** Names one downstream connection; the shell never gives the same number twice. */
 export type ConnectionId = number;
 
-/** How the full extranonce of every channel is divided: server id, index of the channel, rollable bytes. */
-export interface ExtranonceOptions {
+/** What every extranonce of a server has in common. */
+export interface ExtranonceBase {
   /** Bytes of the whole extranonce, the same for every channel, at most 32. */
   readonly totalSize: number;
-  /** First byte of every extranonce: tells several servers of one operator apart. */
-  readonly serverId: number;
+  /** First bytes of every extranonce: what tells several servers of one operator apart, or an upstream's own prefix. */
+  readonly prefix: Uint8Array;
+}
+
+/** How the full extranonce of every channel is divided: prefix of all, index of the channel, rollable bytes. */
+export interface ExtranonceOptions extends ExtranonceBase {
   /** Bytes of the channel's index, 1 to 3. */
   readonly indexSize: number;
   /** First index to try; the shell draws it at random, so that a restart does not repeat prefixes. */
@@ -42,8 +48,8 @@ export interface MiningServerOptions {
   readonly versionRollingAllowed: boolean;
   /** Bounds. */
   readonly limits: ChannelLimits;
-  /** Whether custom jobs are served; false answers `SetCustomMiningJob` with `jd-not-supported`. */
-  readonly workSelection: boolean;
+  /** How custom jobs are dealt with; null answers `SetCustomMiningJob` with `jd-not-supported`. */
+  readonly customJobs: CustomJobPolicy | null;
 }
 
 /** Error codes of `SubmitShares.Error`, spelt as on the wire. */
@@ -101,12 +107,20 @@ export interface AcceptedShare extends ShareRef {
   readonly shareDifficulty: number;
   /** The header's time. */
   readonly ntime: number;
+  /** The header's nonce. */
+  readonly nonce: number;
+  /** The header's version. */
+  readonly version: number;
+  /** The whole extranonce, every prefix included. */
+  readonly extranonce: Uint8Array;
   /** Whether the hash met the network target too. */
   readonly isBlock: boolean;
-  /** Template of its job. */
-  readonly templateId: bigint;
   /** Its job. */
   readonly jobId: number;
+  /** The job whose search it is of: the same for a job and its repetitions with a later nTime. */
+  readonly workId: number;
+  /** What its job was declared with; undefined for a job of this server. */
+  readonly declaration: CustomDeclaration | undefined;
   /** When it came in, Unix milliseconds. */
   readonly receivedAt: number;
 }
@@ -121,8 +135,14 @@ export interface FoundBlock {
   readonly coinbase: Uint8Array;
   /** Height named by the template's coinbase prefix (BIP34), if it could be read. */
   readonly height: number | undefined;
-  /** Template the block completes. */
-  readonly templateId: bigint;
+  /** Template the block completes; undefined when a client has chosen its transactions. */
+  readonly templateId: bigint | undefined;
+  /** What its job was declared with; undefined for a job of this server. */
+  readonly declaration: CustomDeclaration | undefined;
+  /** The job whose search it is of. */
+  readonly workId: number;
+  /** The whole extranonce, every prefix included. */
+  readonly extranonce: Uint8Array;
   /** Connection it came from. */
   readonly connection: ConnectionId;
   /** Channel it came from. */
@@ -167,6 +187,14 @@ export type ServerInput =
     }
   /** Give a channel another extranonce prefix (`SetExtranoncePrefix`), used by its later jobs. */
   | { readonly type: "rotate-extranonce-prefix"; readonly connection: ConnectionId; readonly channelId: number }
+  /**
+   * Put every channel on another extranonce prefix, and ask again for the reward outputs of all work that is told. Makes
+   * `handle` throw RangeError or BitcoinError, with nothing changed, when that does not fit the coinbase script or would
+   * leave clients another number of bytes to roll.
+   */
+  | { readonly type: "rebase"; readonly extranonce: ExtranonceBase }
+  /** No channel's target may be harder than this, as shares would be worth less upstream than they cost. */
+  | { readonly type: "hardest-target"; readonly target: Target | undefined }
   /** Once a second. */
   | { readonly type: "tick" };
 
@@ -176,6 +204,10 @@ export type ServerEffect =
   | { readonly type: "send"; readonly to: readonly ConnectionId[]; readonly message: MiningMessage }
   /** Hand a block to the template provider at once. Comes before the share's own effects. */
   | { readonly type: "submit-solution"; readonly solution: SubmitSolution; readonly block: FoundBlock }
+  /** A block on a job that a client declared: whoever has its transactions can build it. Comes as early. */
+  | { readonly type: "custom-block"; readonly block: FoundBlock }
+  /** A job of this server is the one to mine, and every channel was told. */
+  | { readonly type: "job-activated"; readonly job: ActivatedJob<TemplateOrigin> }
   /** Store a share, then answer with `share-recorded`. */
   | { readonly type: "record-share"; readonly share: AcceptedShare }
   /** Count a refused share; its `SubmitShares.Error` is a `send` of its own. */

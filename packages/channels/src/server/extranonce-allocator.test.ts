@@ -3,15 +3,15 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ExtranonceAllocator, type ExtranonceLease } from "./extranonce-allocator.ts";
 
-const options = { totalSize: 20, serverId: 1, indexSize: 3, start: 0 };
+const options = { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 3, start: 0 };
 
 describe("an extranonce prefix", () => {
-  test("is the server id and a big-endian index, padded for standard channels", () => {
+  test("is the prefix of all and a big-endian index, padded for standard channels", () => {
     const allocator = new ExtranonceAllocator({ ...options, start: 0x0a0b0c });
     const lease = allocator.allocate()!;
     expect(hex(lease.prefix)).toBe("010a0b0c");
     expect(hex(allocator.padded(lease))).toBe(`010a0b0c${"00".repeat(16)}`);
-    expect(allocator).toMatchObject({ prefixSize: 4, rollableSize: 16 });
+    expect(allocator).toMatchObject({ totalSize: 20, rollableSize: 16 });
   });
 
   test("comes back last: the scan goes forward and wraps", () => {
@@ -24,7 +24,7 @@ describe("an extranonce prefix", () => {
   });
 
   test("of only zeros is never handed out", () => {
-    const allocator = new ExtranonceAllocator({ ...options, serverId: 0, indexSize: 1 });
+    const allocator = new ExtranonceAllocator({ ...options, prefix: Uint8Array.of(0), indexSize: 1 });
     const all = Array.from({ length: 255 }, () => allocator.allocate()!.index);
     expect(all).not.toContain(0);
     expect(allocator.allocate()).toBeUndefined();
@@ -51,8 +51,7 @@ describe("an extranonce prefix", () => {
     { totalSize: 20.5 },
     { indexSize: 0 },
     { indexSize: 4 },
-    { serverId: 256 },
-    { serverId: -1 },
+    { prefix: new Uint8Array(17) },
     { start: -1 },
     { start: Number.NaN },
   ])("is not made with %j", (changes) => {

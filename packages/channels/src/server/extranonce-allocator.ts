@@ -1,29 +1,26 @@
-import type { ExtranonceOptions } from "./effects.ts";
+import type { ExtranonceBase, ExtranonceOptions } from "./effects.ts";
 
 /** An extranonce prefix in use by one channel. */
 export interface ExtranonceLease {
   /** Number of the prefix within the allocator. */
   readonly index: number;
-  /** The prefix as an extended channel gets it: server id, then index, big-endian. */
+  /** The prefix as an extended channel gets it: the prefix of all, then the index, big-endian. */
   readonly prefix: Uint8Array;
 }
 
 /**
- * Hands out extranonce prefixes `[server id 1][index 1..3]` of one full extranonce size. It scans forward from a
+ * Hands out extranonce prefixes `[prefix of all][index 1..3]` of one full extranonce size. It scans forward from a
  * given start, so that a prefix returns as late as possible, and a prefix given back stays taken until every job
  * that may have been mined under it is stale or forgotten. A prefix of only zeros is never handed out: some firmware
  * reads it as "none".
  */
 export class ExtranonceAllocator {
-  /** Bytes of the whole extranonce. */
-  readonly totalSize: number;
-  /** Bytes of a prefix of an extended channel. */
-  readonly prefixSize: number;
   /** Bytes left to an extended channel. */
   readonly rollableSize: number;
-  readonly #serverId: number;
+  readonly #indexSize: number;
   readonly #capacity: number;
   readonly #taken: Uint8Array;
+  #base: ExtranonceBase;
   #next: number;
   #inUse = 0;
   /** Given back, in order of the newest job made before that. */
@@ -31,16 +28,20 @@ export class ExtranonceAllocator {
 
   /** RangeError when the sizes do not fit (total at most 32 bytes, index 1 to 3, at least one byte to roll). */
   constructor(options: ExtranonceOptions) {
-    const { totalSize, serverId, indexSize, start } = options;
+    const { totalSize, prefix, indexSize, start } = options;
     checkOptions(options);
-    this.totalSize = totalSize;
-    this.prefixSize = 1 + indexSize;
-    this.rollableSize = totalSize - this.prefixSize;
-    this.#serverId = serverId;
+    this.rollableSize = totalSize - prefix.length - indexSize;
+    this.#indexSize = indexSize;
+    this.#base = { totalSize, prefix: prefix.slice() };
     this.#capacity = 2 ** (8 * indexSize);
     this.#taken = new Uint8Array(Math.ceil(this.#capacity / 8));
     this.#next = start % this.#capacity;
-    if (serverId === 0) this.#mark(0);
+    if (prefix.every((byte) => byte === 0)) this.#mark(0);
+  }
+
+  /** Bytes of the whole extranonce. */
+  get totalSize(): number {
+    return this.#base.totalSize;
   }
 
   /** Prefixes that are not free: leased, or given back while jobs under them live. */
@@ -55,10 +56,25 @@ export class ExtranonceAllocator {
     this.#mark(index);
     this.#inUse += 1;
     this.#next = (index + 1) % this.#capacity;
-    const prefix = new Uint8Array(this.prefixSize);
-    prefix[0] = this.#serverId;
-    for (let at = this.prefixSize - 1, rest = index; at > 0; at -= 1, rest >>>= 8) prefix[at] = rest & 0xff;
-    return { index, prefix };
+    return this.#leaseOf(index);
+  }
+
+  /**
+   * Puts another prefix before the index of every lease from now on, the ones handed out included: see {@link moved}.
+   * RangeError, and nothing changed, when that would leave another number of bytes to extended channels.
+   */
+  rebase({ totalSize, prefix }: ExtranonceBase): void {
+    checkOptions({ totalSize, prefix, indexSize: this.#indexSize, start: 0 });
+    const rollable = totalSize - prefix.length - this.#indexSize;
+    if (rollable !== this.rollableSize) {
+      throw new RangeError(`${this.rollableSize} bytes were left to extended channels, ${rollable} would be`);
+    }
+    this.#base = { totalSize, prefix: prefix.slice() };
+  }
+
+  /** A lease as it is after {@link rebase}. */
+  moved(lease: ExtranonceLease): ExtranonceLease {
+    return this.#leaseOf(lease.index);
   }
 
   /** The prefix padded with zeros to the full size, as a standard channel gets it. */
@@ -84,6 +100,14 @@ export class ExtranonceAllocator {
     }
   }
 
+  #leaseOf(index: number): ExtranonceLease {
+    const { prefix: base } = this.#base;
+    const prefix = new Uint8Array(base.length + this.#indexSize);
+    prefix.set(base);
+    for (let at = prefix.length - 1, rest = index; at >= base.length; at -= 1, rest >>>= 8) prefix[at] = rest & 0xff;
+    return { index, prefix };
+  }
+
   #firstFree(): number | undefined {
     for (let tried = 0; tried < this.#capacity; ) {
       const index = (this.#next + tried) % this.#capacity;
@@ -103,15 +127,13 @@ export class ExtranonceAllocator {
   }
 }
 
-function checkOptions({ totalSize, serverId, indexSize, start }: ExtranonceOptions): void {
+function checkOptions({ totalSize, prefix, indexSize, start }: ExtranonceOptions): void {
   if (!Number.isInteger(indexSize) || indexSize < 1 || indexSize > 3) {
     throw new RangeError(`extranonce index must be 1 to 3 bytes, got ${indexSize}`);
   }
-  if (!Number.isInteger(totalSize) || totalSize > 32 || totalSize <= 1 + indexSize) {
-    throw new RangeError(`extranonce must be ${2 + indexSize} to 32 bytes, got ${totalSize}`);
-  }
-  if (!Number.isInteger(serverId) || serverId < 0 || serverId > 255) {
-    throw new RangeError(`server id must be one byte, got ${serverId}`);
+  const least = prefix.length + indexSize + 1;
+  if (!Number.isInteger(totalSize) || totalSize > 32 || totalSize < least) {
+    throw new RangeError(`extranonce must be ${least} to 32 bytes, got ${totalSize}`);
   }
   if (!Number.isSafeInteger(start) || start < 0) throw new RangeError(`extranonce start must be >= 0, got ${start}`);
 }

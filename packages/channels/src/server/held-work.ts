@@ -1,9 +1,9 @@
 import { TokenBucket } from "../token-bucket.ts";
-import type { ChainTip, Job } from "./job-store.ts";
+import type { ChainTip, Job, TemplateOrigin } from "./job-store.ts";
 import type { ChannelLimits } from "./limits.ts";
 
 /** A job before it is told: its id is given then, so that ids grow in the order channels hear of them. */
-export type UntoldJob = Omit<Job, "id">;
+export type UntoldJob = Omit<Job<TemplateOrigin>, "id" | "workId">;
 
 /** A tip that came too soon after others, and the job to announce it with, once there is one. */
 export interface HeldTip {
@@ -72,6 +72,17 @@ export class HeldWork {
   /** Forgets a template's held future job: it, or a newer one, is told. */
   forgetFuture(templateId: bigint): void {
     this.#futures.delete(templateId);
+  }
+
+  /** Makes every held job anew; one that cannot be is forgotten. */
+  remake(made: (job: UntoldJob) => UntoldJob | undefined): void {
+    if (this.job !== undefined) this.job = made(this.job);
+    if (this.tip?.job !== undefined) this.tip.job = made(this.tip.job);
+    for (const [templateId, future] of this.#futures) {
+      const again = made(future);
+      if (again === undefined) this.#futures.delete(templateId);
+      else this.#futures.set(templateId, again);
+    }
   }
 
   /** Forgets all that is held. */

@@ -1,5 +1,6 @@
 import type { Channel } from "./channel.ts";
 import { applyUpdate, closeChannel, closeConnection, retarget } from "./channel-control.ts";
+import { boundHashrate } from "./channel-opening.ts";
 import type { Connection } from "./connection.ts";
 import { type ServerState, send } from "./server-state.ts";
 import { refreshJob } from "./work-distribution.ts";
@@ -44,7 +45,7 @@ function tickChannel(state: ServerState, connection: Connection, channel: Channe
   if (hashrate === undefined) return;
   retarget(state, channel, hashrate);
   // A bound may have kept the target as it is: then there is no job to wait for.
-  if (channel.targetPendingSince === undefined) channel.vardiff?.applied(state.now);
+  if (channel.targetPendingSince === undefined) channel.vardiff?.applied(state.now, boundHashrate(state, channel));
 }
 
 /** Tells the difficulty adjustment when a changed target came into force, and gives it a job when none comes. */
@@ -58,8 +59,9 @@ function settleTarget(state: ServerState, connection: Connection, channel: Chann
     if (channel.isTargetPending(state.jobs)) return;
   }
   channel.targetPendingSince = undefined;
-  if (channel.restartsVardiff) channel.vardiff?.reset(channel.hashrate, state.now);
-  else channel.vardiff?.applied(state.now);
+  const inEffect = boundHashrate(state, channel);
+  if (channel.restartsVardiff) channel.vardiff?.reset(channel.hashrate, state.now, inEffect);
+  else channel.vardiff?.applied(state.now, inEffect);
   channel.restartsVardiff = false;
 }
 

@@ -369,7 +369,7 @@ describe("the coinbase", () => {
 
   test("never has an extranonce that a single push opcode cannot hold", () => {
     for (const totalSize of [33, 75, 76, 255]) {
-      const extranonce = { totalSize, serverId: 1, indexSize: 3, start: 0 };
+      const extranonce = { totalSize, prefix: Uint8Array.of(1), indexSize: 3, start: 0 };
       expect(() => new Harness({ extranonce })).toThrow();
     }
     expect(() => new Harness({ coinbaseTag: "x".repeat(76) })).toThrow();

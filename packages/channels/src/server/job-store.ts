@@ -1,5 +1,6 @@
 import type { Hash } from "@adit/bitcoin";
-import type { U256 } from "@adit/codec";
+import type { NewTemplate, U256 } from "@adit/codec";
+import type { CustomDeclaration } from "./custom-job.ts";
 import type { ChannelLimits } from "./limits.ts";
 
 /** The block that is built upon, and what a header on it needs. */
@@ -16,22 +17,37 @@ export interface ChainTip {
   readonly since: number;
 }
 
-/** Where a job comes from. Jobs declared by miners will be the second arm. */
-export interface JobOrigin {
-  /** Made by this server from a template. */
+/** Made by this server from a template. */
+export interface TemplateOrigin {
   readonly kind: "template";
-  /** The template. */
+  /** The template's number. */
   readonly templateId: bigint;
   /** Height named by the template's coinbase prefix, if it could be read. */
   readonly height: number | undefined;
+  /** The template, with bytes of its own. */
+  readonly template: NewTemplate;
 }
 
-/** What is to be mined, the same for every channel; only the extranonce differs. */
-export interface Job {
+/** Declared by a miner (spec 5.3.18). */
+export interface CustomOrigin {
+  readonly kind: "custom";
+  /** Height named by its coinbase prefix, if it could be read. */
+  readonly height: number | undefined;
+  /** What it was declared with. */
+  readonly declaration: CustomDeclaration;
+}
+
+/** Where a job comes from. */
+export type JobOrigin = TemplateOrigin | CustomOrigin;
+
+/** What is to be mined, the same for every channel that is given it; only the extranonce differs. */
+export interface Job<Origin extends JobOrigin = JobOrigin> {
   /** Unique over the whole server. */
   readonly id: number;
+  /** The id under which this search was first given out: repeated with a later nTime, a job keeps it. */
+  readonly workId: number;
   /** Where it comes from. */
-  readonly origin: JobOrigin;
+  readonly origin: Origin;
   /** Block version. */
   readonly version: number;
   /** Whether miners may roll version bits. */
@@ -55,7 +71,7 @@ export interface Activation {
 }
 
 /** A job that is or was mined. */
-export type ActivatedJob = Job & Activation;
+export type ActivatedJob<Origin extends JobOrigin = JobOrigin> = Job<Origin> & Activation;
 
 /** A job with the state it is in. */
 export type FoundJob =
@@ -69,7 +85,7 @@ export type FoundJob =
  */
 export class JobStore {
   readonly #limits: Pick<ChannelLimits, "futureJobs" | "pastJobs" | "staleJobs">;
-  readonly #future = new Map<number, Job>();
+  readonly #future = new Map<number, Job<TemplateOrigin>>();
   readonly #past = new Map<number, ActivatedJob>();
   readonly #stale = new Map<number, ActivatedJob>();
   #active: ActivatedJob | undefined;
@@ -85,7 +101,7 @@ export class JobStore {
   }
 
   /** Jobs that wait for their tip, oldest first. */
-  get futures(): readonly Job[] {
+  get futures(): readonly Job<TemplateOrigin>[] {
     return [...this.#future.values()];
   }
 
@@ -118,12 +134,12 @@ export class JobStore {
   }
 
   /** The future job of a template. */
-  futureOf(templateId: bigint): Job | undefined {
+  futureOf(templateId: bigint): Job<TemplateOrigin> | undefined {
     return this.futures.find((job) => job.origin.templateId === templateId);
   }
 
   /** Adds a future job. An older one of the same template, or the oldest of too many, is forgotten. */
-  addFuture(job: Job): void {
+  addFuture(job: Job<TemplateOrigin>): void {
     const reused = this.futureOf(job.origin.templateId);
     if (reused !== undefined) this.#future.delete(reused.id);
     this.#future.set(job.id, job);

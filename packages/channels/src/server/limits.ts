@@ -20,6 +20,18 @@ export interface ChannelLimits {
   readonly jobsPerSecond: number;
   /** Jobs, and tips, that may come at once above that rate. */
   readonly jobBurst: number;
+  /** Channels that a connection for custom jobs may have at once. */
+  readonly workSelectionChannels: number;
+  /** Custom jobs a connection may set each second. */
+  readonly customJobsPerSecond: number;
+  /** Custom jobs it may set at once above that rate. */
+  readonly customJobBurst: number;
+  /** Past custom jobs of the current tip kept for a channel; shares for older ones are `invalid-job-id`. */
+  readonly pastCustomJobs: number;
+  /** Bytes of outputs a custom job may have. */
+  readonly customJobOutputBytes: number;
+  /** A custom job on an unknown block waits this many milliseconds for it to become the tip. */
+  readonly customTipWaitMs: number;
   /** How far, in seconds, a share's ntime may be ahead of the tip's or job's time. */
   readonly ntimeWindowSec: number;
   /** A channel's sustained share rate may be this many times `sharesPerMinute`. */
@@ -62,6 +74,12 @@ export const defaultChannelLimits: ChannelLimits = {
   staleJobs: 64,
   jobsPerSecond: 5,
   jobBurst: 20,
+  workSelectionChannels: 16,
+  customJobsPerSecond: 2,
+  customJobBurst: 20,
+  pastCustomJobs: 16,
+  customJobOutputBytes: 8192,
+  customTipWaitMs: 5000,
   ntimeWindowSec: 7200,
   shareRateFactor: 10,
   shareBurst: 60,

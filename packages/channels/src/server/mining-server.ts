@@ -9,13 +9,19 @@ import {
 } from "./channel-control.ts";
 import { onOpen, openPending } from "./channel-opening.ts";
 import { Connection } from "./connection.ts";
+import { judgeWaiting, onCustomJob } from "./custom-job-intake.ts";
 import type { MiningServerOptions, ServerEffect, ServerInput } from "./effects.ts";
 import { onTick } from "./housekeeping.ts";
-import { log, newServerState, type ServerState, send } from "./server-state.ts";
+import type { ActivatedJob } from "./job-store.ts";
+import { rebase, setHardestTarget } from "./rebase.ts";
+import { log, newServerState, type ServerState } from "./server-state.ts";
 import { onShare, onShareRecorded } from "./share-intake.ts";
 import { type MiningServerStatus, statusOf } from "./status.ts";
 import { onPrevHash, onTemplate, tellHeld } from "./template-intake.ts";
 
+type PeerInput = Extract<ServerInput, { readonly type: "connected" | "message" | "disconnected" }>;
+type ProviderInput = Extract<ServerInput, { readonly type: "template" | "prev-hash" | "template-source-lost" }>;
+type RoleInput = Extract<ServerInput, { readonly type: "rotate-extranonce-prefix" | "rebase" | "hardest-target" }>;
 type MessageInput = Extract<ServerInput, { readonly type: "message" }>;
 
 /**
@@ -30,7 +36,10 @@ export class MiningServer {
     this.#state = newServerState(options);
   }
 
-  /** Takes one input at `now` (Unix milliseconds) and says what to do. Never throws for what a peer sent. */
+  /**
+   * Takes one input at `now` (Unix milliseconds) and says what to do. Never throws for what a peer sent; see `rebase` for
+   * the one input of the role itself that may not fit.
+   */
   handle(input: ServerInput, now: number): readonly ServerEffect[] {
     const state = this.#state;
     state.now = now;
@@ -39,7 +48,12 @@ export class MiningServer {
     return state.effects;
   }
 
-  /** The job mined now, if there is one. */
+  /** The job of this server's own that is mined now, if there is one. */
+  get activeJob(): ActivatedJob | undefined {
+    return this.#state.jobs.active;
+  }
+
+  /** Its id. */
   get activeJobId(): number | undefined {
     return this.#state.jobs.active?.id;
   }
@@ -52,38 +66,57 @@ export class MiningServer {
 
 function dispatch(state: ServerState, input: ServerInput): void {
   switch (input.type) {
-    case "connected": {
-      const { connection: id, flags, extensions } = input;
-      state.connections.set(id, new Connection({ id, flags, extensions }, state.options.limits, state.now));
-      return;
-    }
+    case "connected":
     case "message":
-      return onMessage(state, input);
-    case "disconnected": {
-      const connection = state.connections.get(input.connection);
-      if (connection !== undefined) removeConnection(state, connection);
-      return;
-    }
+    case "disconnected":
+      return onPeer(state, input);
     case "template":
-      onTemplate(state, input.template);
-      return openPending(state);
     case "prev-hash":
-      onPrevHash(state, input.prevHash);
-      return openPending(state);
     case "template-source-lost":
-      state.held.clear();
-      return log(state, { level: "warn", event: "template-source-lost" }, { jobId: state.jobs.active?.id });
+      return onProvider(state, input);
     case "share-recorded":
       return onShareRecorded(state, input.share, input.result);
     case "rotate-extranonce-prefix":
-      return rotateExtranoncePrefix(state, input.connection, input.channelId);
+    case "rebase":
+    case "hardest-target":
+      return onRole(state, input);
     case "tick":
       tellHeld(state);
       openPending(state);
+      judgeWaiting(state);
       return onTick(state);
     default:
       return input satisfies never;
   }
+}
+
+function onProvider(state: ServerState, input: ProviderInput): void {
+  if (input.type === "template-source-lost") {
+    state.held.clear();
+    return log(state, { level: "warn", event: "template-source-lost" }, { jobId: state.jobs.active?.id });
+  }
+  if (input.type === "template") onTemplate(state, input.template);
+  else onPrevHash(state, input.prevHash);
+  openPending(state);
+  judgeWaiting(state);
+}
+
+/** What the role itself asks for. */
+function onRole(state: ServerState, input: RoleInput): void {
+  if (input.type === "rebase") return rebase(state, input.extranonce);
+  if (input.type === "hardest-target") return setHardestTarget(state, input.target);
+  rotateExtranoncePrefix(state, input.connection, input.channelId);
+}
+
+function onPeer(state: ServerState, input: PeerInput): void {
+  if (input.type === "message") return onMessage(state, input);
+  if (input.type === "connected") {
+    const { connection: id, flags, extensions } = input;
+    state.connections.set(id, new Connection({ id, flags, extensions }, state.options.limits, state.now));
+    return;
+  }
+  const connection = state.connections.get(input.connection);
+  if (connection !== undefined) removeConnection(state, connection);
 }
 
 function onMessage(state: ServerState, { connection: id, message, worker }: MessageInput): void {
@@ -104,12 +137,8 @@ function onMessage(state: ServerState, { connection: id, message, worker }: Mess
       const named = connection.namesWorkers && message.name === "SubmitSharesExtended";
       return onShare(state, { connection, message, worker: named ? worker : undefined });
     }
-    case "SetCustomMiningJob": {
-      const { channelId, requestId } = message;
-      send(state, id, { name: "SetCustomMiningJobError", channelId, requestId, errorCode: "jd-not-supported" });
-      connection.ladder.count("excess");
-      return endFlood(state, connection);
-    }
+    case "SetCustomMiningJob":
+      return onCustomJob(state, connection, message);
     default:
       return refuseServerMessage(state, connection, message);
   }

@@ -44,6 +44,11 @@ export class SeenShares {
     this.prune(now);
   }
 
+  /** Whether this is the current tip, or a former one that is remembered. */
+  knowsTip(prevHash: Uint8Array): boolean {
+    return this.#tipOf(prevHash) !== undefined;
+  }
+
   /** Whether a share of the current tip is remembered. */
   has(hash: Uint8Array): boolean {
     return this.#tips[0]?.hashes.has(hash) ?? false;

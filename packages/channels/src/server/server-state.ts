@@ -2,6 +2,8 @@ import { scriptSigSizeOf, type Target, targetFromHashrate } from "@adit/bitcoin"
 import type { MiningMessage, OpenExtendedMiningChannel, OpenStandardMiningChannel } from "@adit/codec";
 import type { Channel } from "./channel.ts";
 import type { Connection } from "./connection.ts";
+import type { CustomJobErrorCode } from "./custom-job.ts";
+import type { WaitingCustomJob } from "./custom-job-intake.ts";
 import type { ConnectionId, MiningServerOptions, ServerEffect, ShareErrorCode } from "./effects.ts";
 import { ExtranonceAllocator } from "./extranonce-allocator.ts";
 import { HeldWork } from "./held-work.ts";
@@ -18,6 +20,8 @@ export interface ServerState {
   readonly options: MiningServerOptions;
   /** Easiest target of any channel. */
   readonly floorTarget: Target;
+  /** Hardest target of any channel, whatever its hashrate; undefined for no such bound. */
+  hardestTarget: Target | undefined;
   /** Connections that are set up. */
   readonly connections: Map<ConnectionId, Connection>;
   /** Jobs that all channels share. */
@@ -34,6 +38,8 @@ export interface ServerState {
   readonly remembered: RememberedHashrates;
   /** Open requests that wait for the first job, in order. */
   pendingOpens: { readonly connection: ConnectionId; readonly request: OpenRequest }[];
+  /** Custom jobs that wait for their tip, oldest first. */
+  waitingCustomJobs: WaitingCustomJob[];
   /** The current tip. */
   tip: ChainTip | undefined;
   /** Template of a tip that no job could be announced for; the next template will be announced with it. */
@@ -64,6 +70,12 @@ export interface ServerTotals {
   blocks: number;
   /** Templates and tips that came too fast to be told at once. */
   held: number;
+  /** Custom jobs taken. */
+  customJobs: number;
+  /** Custom jobs refused, by error code. */
+  readonly refusedCustomJobs: Map<CustomJobErrorCode, number>;
+  /** Shares recorded of custom jobs. */
+  customShares: number;
 }
 
 /** A server that knows nothing yet. RangeError or BitcoinError when options are out of range. */
@@ -74,6 +86,7 @@ export function newServerState(options: MiningServerOptions): ServerState {
   return {
     options,
     floorTarget: targetFromHashrate(options.minHashrate, options.sharesPerMinute),
+    hardestTarget: undefined,
     connections: new Map(),
     jobs: new JobStore(options.limits),
     held: new HeldWork(options.limits),
@@ -82,15 +95,21 @@ export function newServerState(options: MiningServerOptions): ServerState {
     seen: new SeenShares(options.limits),
     remembered: new RememberedHashrates(options.limits),
     pendingOpens: [],
+    waitingCustomJobs: [],
     tip: undefined,
     unannouncedTemplate: undefined,
     serial: 0,
     nextJobId: 1,
     submittedBlocks: [],
-    totals: { accepted: 0, rejected: new Map(), work: 0n, blocks: 0, held: 0 },
+    totals: newTotals(),
     now: 0,
     effects: [],
   };
+}
+
+function newTotals(): ServerTotals {
+  const counts = { accepted: 0, work: 0n, blocks: 0, held: 0, customJobs: 0, customShares: 0 };
+  return { ...counts, rejected: new Map(), refusedCustomJobs: new Map() };
 }
 
 /** Adds a `send` to one connection. */

@@ -1,8 +1,9 @@
-import { difficultyOf, restoreWitness, target, targetFromBytes } from "@adit/bitcoin";
+import { difficultyOf, restoreWitness, target, targetFromBytes, type Work } from "@adit/bitcoin";
 import type { SubmitSharesExtended, SubmitSharesStandard } from "@adit/codec";
 import type { Channel } from "./channel.ts";
 import { endFlood, restart } from "./channel-control.ts";
 import type { Connection } from "./connection.ts";
+import type { CustomDeclaration } from "./custom-job.ts";
 import type { AcceptedShare, ConnectionId, FoundBlock, ShareErrorCode } from "./effects.ts";
 import { type ServerState, send } from "./server-state.ts";
 import { type HashedCandidate, type ShareVerdict, validateShare } from "./share-validation.ts";
@@ -71,6 +72,7 @@ export function onShareRecorded(
   if (result === "recorded") {
     state.totals.accepted += 1;
     state.totals.work += share.work;
+    if (share.declaration !== undefined) state.totals.customShares += 1;
     if (connection === undefined || channel === undefined) return;
     connection.lastShareAt = state.now;
     const success = channel.accounting.recorded(share, state.now);
@@ -82,10 +84,9 @@ export function onShareRecorded(
   refuse(state, { ...share, errorCode });
 }
 
-function judge(state: ServerState, channel: Channel, { connection, message }: Submission): ShareVerdict {
+function judge(state: ServerState, channel: Channel, { message }: Submission): ShareVerdict {
   const { options, jobs, tip, now } = state;
-  // Jobs of the server were not sent where the client declares its own.
-  const given = connection.mode === "work-selection" ? undefined : channel.findJob(jobs, message.jobId);
+  const given = channel.findJob(jobs, message.jobId);
   return validateShare(
     {
       nonce: message.nonce,
@@ -95,9 +96,9 @@ function judge(state: ServerState, channel: Channel, { connection, message }: Su
     },
     {
       hashing: options.hashing,
-      found: given?.found,
-      targetBytes: given?.terms?.targetBytes,
-      extranoncePrefix: given?.extranoncePrefix,
+      found: given.found,
+      targetBytes: given.terms?.targetBytes,
+      extranoncePrefix: given.extranoncePrefix,
       extranonceSize: channel.extranonceSize,
       tip,
       ntimeWindowSec: options.limits.ntimeWindowSec,
@@ -147,32 +148,49 @@ function record(
   { candidate, isBlock }: { readonly candidate: HashedCandidate; readonly isBlock: boolean },
   { submission, channel }: Origin,
 ): void {
-  const { job, hash } = candidate;
+  const { job, hash, extranonce } = candidate;
   const { terms } = channel.findJob(state.jobs, job.id);
   if (terms === undefined) return;
+  const { sequenceNumber, ntime, nonce, version } = submission.message;
+  const { workId } = job;
+  const declaration = declarationOf(job);
   const share: AcceptedShare = {
     connection: submission.connection.id,
     channelId: channel.id,
-    sequenceNumber: submission.message.sequenceNumber,
+    sequenceNumber,
     hash,
     prevHash: job.tip.prevHash,
     userIdentity: channel.userIdentity,
     worker: submission.worker,
-    work: terms.work,
+    work: declaration === undefined ? terms.work : partOf(terms.work, declaration),
     difficulty: terms.difficulty,
     shareDifficulty: hash.every((byte) => byte === 0) ? difficultyOf(target(1n)) : difficultyOf(targetFromBytes(hash)),
-    ntime: submission.message.ntime,
+    ntime,
+    nonce,
+    version,
+    extranonce,
     isBlock,
-    templateId: job.origin.templateId,
     jobId: job.id,
+    workId,
+    declaration,
     receivedAt: state.now,
   };
   state.effects.push({ type: "record-share", share });
 }
 
+function declarationOf({ origin }: HashedCandidate["job"]): CustomDeclaration | undefined {
+  return origin.kind === "custom" ? origin.declaration : undefined;
+}
+
+/** What work is worth of which a part goes elsewhere (spec 6.4.3). */
+function partOf(work: Work, { payout, value }: CustomDeclaration): Work {
+  return ((work * payout) / value) as Work;
+}
+
 /** Hands a block out once, with the coinbase rebuilt from its job and the witness the template provider needs. */
 function submitBlock(state: ServerState, candidate: HashedCandidate, { submission, channel }: Origin): void {
-  const { job, hash, header } = candidate;
+  const { job, hash, header, extranonce } = candidate;
+  const { origin, workId } = job;
   if (state.submittedBlocks.some((other) => other.every((byte, at) => byte === hash[at]))) return;
   state.submittedBlocks = [hash, ...state.submittedBlocks].slice(0, MAX_SUBMITTED_BLOCKS);
   state.totals.blocks += 1;
@@ -181,26 +199,25 @@ function submitBlock(state: ServerState, candidate: HashedCandidate, { submissio
     hash,
     header,
     coinbase,
-    height: job.origin.height,
-    templateId: job.origin.templateId,
+    height: origin.height,
+    templateId: origin.kind === "template" ? origin.templateId : undefined,
+    declaration: declarationOf(job),
+    workId,
+    extranonce,
     connection: submission.connection.id,
     channelId: channel.id,
     userIdentity: channel.userIdentity,
     worker: submission.worker,
     prevHash: job.tip.prevHash,
   };
-  state.effects.push({
-    type: "submit-solution",
-    solution: {
-      name: "SubmitSolution",
-      templateId: job.origin.templateId,
-      version: submission.message.version,
-      headerTimestamp: submission.message.ntime,
-      headerNonce: submission.message.nonce,
-      coinbaseTx: coinbase,
-    },
-    block,
-  });
+  if (origin.kind === "custom") {
+    state.effects.push({ type: "custom-block", block });
+    return;
+  }
+  const { version, ntime: headerTimestamp, nonce: headerNonce } = submission.message;
+  const fields = { version, headerTimestamp, headerNonce, coinbaseTx: coinbase };
+  const solution = { name: "SubmitSolution", templateId: origin.templateId, ...fields } as const;
+  state.effects.push({ type: "submit-solution", solution, block });
 }
 
 function forget(state: ServerState, share: AcceptedShare, channel: Channel | undefined): void {

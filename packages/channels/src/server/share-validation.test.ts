@@ -132,7 +132,8 @@ describe("every error code of a share", () => {
     const { hash, message } = view.mine();
     const job = {
       id: 1,
-      origin: { kind: "template", templateId: 1n, height: undefined },
+      workId: 1,
+      origin: { kind: "template", templateId: 1n, height: undefined, template: template(1) },
       version: message.version,
       versionRollingAllowed: true,
       coinbaseTxPrefix: new Uint8Array(1),
@@ -340,7 +341,7 @@ describe("a block", () => {
       expect(block.header).toHaveLength(80);
       expect(hex(solution.coinbaseTx)).toBe(hex(block.coinbase));
       expect(hex(txid(block.coinbase))).toBe(hex(txid(stripWitness(block.coinbase))));
-      expect(harness.recorded).toMatchObject([{ isBlock: true, templateId: 1n, jobId: 1 }]);
+      expect(harness.recorded).toMatchObject([{ isBlock: true, jobId: 1, workId: 1, declaration: undefined }]);
     }
   });
 

@@ -45,6 +45,8 @@ export interface HashedCandidate {
   readonly header: Uint8Array;
   /** The coinbase transaction without its witness. */
   readonly coinbase: Uint8Array;
+  /** The whole extranonce in it. */
+  readonly extranonce: Uint8Array;
   /** Its job. */
   readonly job: ActivatedJob;
 }
@@ -108,7 +110,8 @@ interface CandidateParts {
 
 function hashCandidate(share: SubmittedShare, parts: CandidateParts): HashedCandidate {
   const { job, extranoncePrefix, hashing } = parts;
-  const coinbase = coinbaseOf(job, extranoncePrefix, share.extranonce);
+  const extranonce = joined([extranoncePrefix, share.extranonce]);
+  const coinbase = joined([job.coinbaseTxPrefix, extranonce, job.coinbaseTxSuffix]);
   const { hash, header } = hashing.shareHash({
     coinbase,
     merklePath: job.merklePath,
@@ -120,7 +123,7 @@ function hashCandidate(share: SubmittedShare, parts: CandidateParts): HashedCand
       nonce: share.nonce,
     },
   });
-  return { hash, header, coinbase, job };
+  return { hash, header, coinbase, extranonce, job };
 }
 
 /** The coinbase transaction of a job without its witness: prefix, extranonce, suffix (spec 5.3.16). */
@@ -129,12 +132,15 @@ export function coinbaseOf(
   extranoncePrefix: Uint8Array,
   extranonce: Uint8Array,
 ): Uint8Array {
-  const parts = [job.coinbaseTxPrefix, extranoncePrefix, extranonce, job.coinbaseTxSuffix];
-  const coinbase = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  return joined([job.coinbaseTxPrefix, extranoncePrefix, extranonce, job.coinbaseTxSuffix]);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   let at = 0;
   for (const part of parts) {
-    coinbase.set(part, at);
+    whole.set(part, at);
     at += part.length;
   }
-  return coinbase;
+  return whole;
 }

@@ -1,6 +1,7 @@
 import type { Target } from "@adit/bitcoin";
 import type { Channel } from "./channel.ts";
 import type { ServiceMode } from "./connection.ts";
+import type { CustomJobErrorCode } from "./custom-job.ts";
 import type { ConnectionId, ShareErrorCode } from "./effects.ts";
 import type { ServerState } from "./server-state.ts";
 import type { ShareCounts } from "./share-accounting.ts";
@@ -55,14 +56,20 @@ export interface MiningServerStatus {
   readonly work: bigint;
   /** Blocks handed to the template provider since start. */
   readonly blocks: number;
+  /** Custom jobs taken since start. */
+  readonly customJobs: number;
+  /** Custom jobs refused since start, by error code. */
+  readonly refusedCustomJobs: ReadonlyMap<CustomJobErrorCode, number>;
+  /** Custom jobs that wait for their tip. */
+  readonly waitingCustomJobs: number;
+  /** Shares recorded of custom jobs since start. */
+  readonly customShares: number;
   /** Templates and tips since start that came too fast to be told at once. */
   readonly held: number;
   /** The tip mined on. */
   readonly tip: { readonly prevHash: Uint8Array; readonly nbits: number; readonly since: number } | undefined;
   /** The job mined now. */
-  readonly activeJob:
-    | { readonly jobId: number; readonly templateId: bigint; readonly height: number | undefined }
-    | undefined;
+  readonly activeJob: { readonly jobId: number; readonly height: number | undefined } | undefined;
   /** Jobs made since start. */
   readonly jobs: number;
   /** Header hashes remembered against duplicates. */
@@ -91,9 +98,13 @@ export function statusOf(state: ServerState): MiningServerStatus {
     rejected: new Map(state.totals.rejected),
     work: state.totals.work,
     blocks: state.totals.blocks,
+    customJobs: state.totals.customJobs,
+    refusedCustomJobs: new Map(state.totals.refusedCustomJobs),
+    waitingCustomJobs: state.waitingCustomJobs.length,
+    customShares: state.totals.customShares,
     held: state.totals.held,
     tip: state.tip,
-    activeJob: active && { jobId: active.id, templateId: active.origin.templateId, height: active.origin.height },
+    activeJob: active && { jobId: active.id, height: active.origin.height },
     jobs: state.nextJobId - 1,
     seenShares: state.seen.size,
     extranoncesInUse: state.allocator.inUse,

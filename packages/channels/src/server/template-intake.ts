@@ -11,7 +11,7 @@ const HELD_SAID_MS = 60_000;
 
 /** Turns a template into a job for every channel: a future one, or one to mine at once on the current tip. */
 export function onTemplate(state: ServerState, template: NewTemplate): void {
-  const made = jobFromTemplate(template, state.options);
+  const made = jobFromTemplate(template, state);
   if (made.kind === "refused") {
     log(state, { level: "warn", event: "template-refused" }, { templateId: template.templateId, reason: made.reason });
     return;

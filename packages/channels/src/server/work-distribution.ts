@@ -2,14 +2,14 @@ import { type MiningMessage, type SetNewPrevHash, u256 } from "@adit/codec";
 import type { Channel } from "./channel.ts";
 import { type Connection, GROUP_CHANNEL_ID } from "./connection.ts";
 import type { UntoldJob } from "./held-work.ts";
-import { type ActivatedJob, type ChainTip, isSameTip, type Job } from "./job-store.ts";
+import { type ActivatedJob, type ChainTip, isSameTip, type Job, type TemplateOrigin } from "./job-store.ts";
 import { allChannels, type ServerState, send } from "./server-state.ts";
 import { coinbaseOf } from "./share-validation.ts";
 
 const NO_EXTRANONCE = new Uint8Array(0);
 
 /** Gives a job its id and tells every channel of it as work for a tip to come. */
-export function tellFuture(state: ServerState, untold: UntoldJob): Job {
+export function tellFuture(state: ServerState, untold: UntoldJob): Job<TemplateOrigin> {
   const job = withId(state, untold);
   state.jobs.addFuture(job);
   broadcastJob(state, job, null);
@@ -22,10 +22,11 @@ export function tellCurrent(state: ServerState, untold: UntoldJob): void {
   const job = withId(state, untold);
   const active = activate(state, job, state.tip);
   broadcastJob(state, job, active.minNtime);
+  state.effects.push({ type: "job-activated", job: active });
 }
 
 /** Tells a tip with its job. Clients must know the job as a future one first: they are told it unless they have been. */
-export function announceTip(state: ServerState, named: Job | UntoldJob, announced: ChainTip): void {
+export function announceTip(state: ServerState, named: Job<TemplateOrigin> | UntoldJob, announced: ChainTip): void {
   const isTold = "id" in named && state.jobs.find(named.id)?.phase === "future";
   const job = isTold ? named : tellFuture(state, named);
   const tip = setTip(state, announced);
@@ -35,6 +36,7 @@ export function announceTip(state: ServerState, named: Job | UntoldJob, announce
   const toGroup = prevHashMessage(GROUP_CHANNEL_ID, active);
   if (grouped.length > 0) state.effects.push({ type: "send", to: grouped, message: toGroup });
   for (const channel of ungroupedChannels(state)) send(state, channel.connection, prevHashMessage(channel.id, active));
+  state.effects.push({ type: "job-activated", job: active });
 }
 
 /** The tip kept: one that only repeats the block of the last keeps its hash object, which counters compare by. */
@@ -78,17 +80,18 @@ export function refreshJob(state: ServerState, connection: Connection, channel: 
   send(state, connection.id, jobMessage(state, channel, { job, minNtime }));
 }
 
-function withId(state: ServerState, job: UntoldJob): Job {
+function withId(state: ServerState, job: UntoldJob): Job<TemplateOrigin> {
   const id = state.nextJobId;
   state.nextJobId += 1;
-  return { ...job, id };
+  return { ...job, id, workId: id };
 }
 
-function activate(state: ServerState, job: Job, tip: ChainTip): ActivatedJob {
+function activate(state: ServerState, job: Job<TemplateOrigin>, tip: ChainTip): ActivatedJob<TemplateOrigin> {
   state.serial += 1;
-  const active = state.jobs.activate(job, { tip, minNtime: tip.ntime, serial: state.serial });
+  const activation = { tip, minNtime: tip.ntime, serial: state.serial };
+  state.jobs.activate(job, activation);
   state.allocator.releaseRetired(state.jobs.oldestLiveId);
-  return active;
+  return { ...job, ...activation };
 }
 
 /** One message for all groups, and one for each channel outside a group. */

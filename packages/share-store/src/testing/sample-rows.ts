@@ -27,6 +27,7 @@ export function sampleBlock(change: Partial<BlockRow> = {}): BlockRow {
     coinbase: new Uint8Array(150),
     prevHash: new Uint8Array(32),
     templateId: 2n ** 64n - 1n,
+    declaredBy: null,
     userIdentity: "user",
     worker: "",
     foundAt: 5,

@@ -20,7 +20,7 @@ class Bench {
   readonly #miner: Sv2Miner;
   readonly #pool = new MiningServer({
     hashing: pureHashing,
-    extranonce: { totalSize: 20, serverId: 0, indexSize: 3, start: 0 },
+    extranonce: { totalSize: 20, prefix: Uint8Array.of(0), indexSize: 3, start: 0 },
     rewardOutputs: () => rewardOutputs,
     coinbaseTag: "test",
     sharesPerMinute: 600,
@@ -30,7 +30,7 @@ class Bench {
     vardiff: null,
     versionRollingAllowed: true,
     limits: defaultChannelLimits,
-    workSelection: false,
+    customJobs: null,
   });
 
   constructor(options: Partial<Sv2MinerOptions> = {}) {

@@ -34,7 +34,7 @@ export class Sv2Pool implements AsyncDisposable {
     this.#versionRolling = options.versionRolling;
     this.#server = new MiningServer({
       hashing: pureHashing,
-      extranonce: { totalSize: 20, serverId: 0, indexSize: 3, start: 0 },
+      extranonce: { totalSize: 20, prefix: Uint8Array.of(0), indexSize: 3, start: 0 },
       rewardOutputs: () => rewardOutputs,
       coinbaseTag: "test",
       sharesPerMinute: 1_200,
@@ -44,7 +44,7 @@ export class Sv2Pool implements AsyncDisposable {
       vardiff: null,
       versionRollingAllowed: options.versionRolling,
       limits: defaultChannelLimits,
-      workSelection: false,
+      customJobs: null,
     });
     this.#ticking = setInterval(() => this.#handle({ type: "tick" }), 1_000);
     this.newTip();

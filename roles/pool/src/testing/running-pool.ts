@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TestMiner } from "@adit/mining-shell/testing";
 import { alpns, IrohNodeManager } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { metricsRegister, openLog, parseConfig, type RoleContext, statusJson } from "@adit/role-kit";
 import { openSqliteStore } from "@adit/share-store";
 import { type PoolSurroundings, poolRole, runPool } from "../role.ts";
-import { TestMiner } from "./test-miner.ts";
 
 /** A folder of its own for a test's files, removed at the end. */
 export async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {

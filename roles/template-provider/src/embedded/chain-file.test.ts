@@ -1,41 +1,14 @@
 import { appendFile, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pureHashing } from "@adit/bitcoin";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { chainBits } from "../config.ts";
-import type { SolvedBlock } from "../template/solved-block.ts";
-import { seeded } from "../testing/random.ts";
+import { MinedChain } from "../testing/mined-chain.ts";
 import { ChainFile } from "./chain-file.ts";
-import { type ChainTip, genesisTip } from "./chain-tip.ts";
-import { elsewhereCandidate, elsewhereRoom, NonceSearch, solvedElsewhere } from "./elsewhere.ts";
-import { EmbeddedChain } from "./embedded-chain.ts";
+import { genesisTip } from "./chain-tip.ts";
 
-const NOW = 1_800_000_000_000;
 const BLOCKS = 4;
-
-/** A short chain and its tip after each block. */
-function mine(): { readonly blocks: readonly SolvedBlock[]; readonly tips: readonly ChainTip[] } {
-  const bits = chainBits({ hashesPerBlock: 16 });
-  const chain = new EmbeddedChain({ bits, tip: genesisTip, mempoolTransactions: 4, random: seeded(9) });
-  const tips = [chain.tip];
-  const blocks = Array.from({ length: BLOCKS }, (_, at) => {
-    const candidate = elsewhereCandidate(chain.template(elsewhereRoom), {
-      ntime: chain.startTime(NOW),
-      extranonce: BigInt(at),
-    });
-    const nonce = new NonceSearch(candidate, pureHashing).advance(100_000);
-    const outcome = solvedElsewhere(candidate, { nonce: nonce ?? 0, now: NOW });
-    if (outcome.kind === "refused") throw new Error(outcome.faults.join());
-    chain.connect(outcome.block);
-    tips.push(chain.tip);
-    return outcome.block;
-  });
-  return { blocks, tips };
-}
-
-const { blocks, tips } = mine();
+const { blocks, tips } = new MinedChain(BLOCKS);
 let root = "";
 /** A file with all blocks, where each of its records ends, and its path. */
 let whole = new Uint8Array(0);
@@ -81,6 +54,19 @@ describe("the chain on disk", () => {
     }
     await using again = await ChainFile.open(folder);
     expect(again.tip).toEqual(tips[4]);
+  });
+
+  test("gives back each block by its height, those appended since among them, and every header at its start", async () => {
+    const folder = await folderWith(whole.subarray(0, ends[3]));
+    await using file = await ChainFile.open(folder);
+    expect(file.headers).toEqual(blocks.slice(0, 3).map(({ header }) => header));
+    await file.append(blocks[3]!);
+    for (const [at, block] of blocks.entries()) expect(await file.read(at + 1)).toEqual(block.bytes);
+    for (const height of [0, 5]) await expect(file.read(height)).rejects.toThrow(RangeError);
+    const other = await open(file.path, "r+");
+    await other.write(Uint8Array.of(0xff), 0, 1, ends[1]! + 60);
+    await other.close();
+    await expect(file.read(2)).rejects.toMatchObject({ code: "corrupt", at: expect.stringContaining(`${ends[1]}`) });
   });
 
   test("cut anywhere keeps every block that was whole and says how much it dropped", async () => {

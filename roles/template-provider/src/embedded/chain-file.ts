@@ -1,8 +1,8 @@
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { decodeHeader, hex, meetsTarget, sha256d, targetFromBits, targetToBytes } from "@adit/bitcoin";
-import { syncFolder } from "../sync-folder.ts";
-import type { SolvedBlock, SolvedBy } from "../template/solved-block.ts";
+import { syncFolder } from "@adit/role-nodes";
+import { encodeRecord, type ReadRecord, read, readRecord, type StoredBlock, writeAll } from "./chain-record.ts";
 import { type ChainTip, genesisTip, tipAfter } from "./chain-tip.ts";
 
 /**
@@ -28,19 +28,10 @@ class ChainFileError extends Error {
   }
 }
 
-/** A block as the file keeps it. */
-export type StoredBlock = Pick<SolvedBlock, "bytes" | "solvedBy">;
-
 const FILE_NAME = "blocks.dat";
 /** Names the format; its last digit is the version. */
 const MAGIC: Uint8Array = new TextEncoder().encode("adit regtest chain 1\n");
 const HEADER_SIZE = 80;
-const CHECKSUM_SIZE = 8;
-/** Length of the block (u32, little-endian) and who solved it (one byte). */
-const RECORD_START_SIZE = 4 + 1;
-/** The start has its own checksum, so that a damaged length is not taken for a record cut short. Then the block's. */
-const RECORD_HEADER_SIZE = RECORD_START_SIZE + 2 * CHECKSUM_SIZE;
-const solvers: readonly SolvedBy[] = ["client", "elsewhere"];
 
 /**
  * The blocks above genesis in one file that only grows: a line that names the format, then a record a block.
@@ -55,9 +46,13 @@ export class ChainFile implements AsyncDisposable {
   readonly tip: ChainTip;
   /** Its last block then; undefined for an empty chain. */
   readonly last: StoredBlock | undefined;
+  /** Headers of the blocks above genesis then, 80 bytes each. */
+  readonly headers: readonly Uint8Array[];
   /** Bytes of a half-written record that were cut off at the end. */
   readonly droppedBytes: number;
   readonly #file: FileHandle;
+  /** Where the record of each block begins; that of height 1 first. */
+  readonly #starts: number[];
   #size: number;
   #failed = false;
 
@@ -66,6 +61,8 @@ export class ChainFile implements AsyncDisposable {
     this.path = path;
     this.tip = scan.tip;
     this.last = scan.last;
+    this.headers = scan.headers;
+    this.#starts = [...scan.starts];
     this.droppedBytes = scan.droppedBytes;
     this.#size = scan.end;
   }
@@ -117,8 +114,23 @@ export class ChainFile implements AsyncDisposable {
     const record = encodeRecord(block);
     await writeAll(this.#file, record, this.#size);
     await this.#file.datasync();
+    this.#starts.push(this.#size);
     this.#size += record.length;
     this.#failed = false;
+  }
+
+  /**
+   * The serialized block at a height, from 1 to the last one.
+   *
+   * @throws RangeError when there is none; ChainFileError `corrupt` when the disk gives back another than was written;
+   *   errors of the file system as they are.
+   */
+  async read(height: number): Promise<Uint8Array> {
+    const start = this.#starts[height - 1];
+    if (start === undefined) throw new RangeError(`the file has no block of height ${height}`);
+    const record = await readRecord(this.#file, start, this.#size);
+    if (record.kind === "whole") return record.block;
+    throw corrupt({ path: this.path, start, height });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -126,11 +138,17 @@ export class ChainFile implements AsyncDisposable {
   }
 }
 
-interface Scan {
+/** How far the file is read. */
+interface Link {
   readonly tip: ChainTip;
   readonly last: StoredBlock | undefined;
   /** Where the last whole record ends. */
   readonly end: number;
+}
+
+interface Scan extends Link {
+  readonly headers: readonly Uint8Array[];
+  readonly starts: readonly number[];
 }
 
 async function openForUpdate(path: string): Promise<FileHandle> {
@@ -160,97 +178,37 @@ async function begin(
 
 async function scanRecords(file: FileHandle, path: string): Promise<Scan> {
   const { size } = await file.stat();
-  let scan: Scan = { tip: genesisTip, last: undefined, end: MAGIC.length };
-  while (scan.end < size) {
-    const record = await readRecord(file, scan.end, size);
-    if (record.kind === "torn") return scan;
-    const next = record.kind === "whole" ? connect(scan, record) : undefined;
-    if (next === undefined) {
-      const at = `${path} at byte ${scan.end}`;
-      const detail = `block ${scan.tip.height + 1} is damaged; restore the file from a copy, or move it away to start a new chain`;
-      throw new ChainFileError("corrupt", { at, detail });
-    }
-    scan = next;
+  const headers: Uint8Array[] = [];
+  const starts: number[] = [];
+  let link: Link = { tip: genesisTip, last: undefined, end: MAGIC.length };
+  while (link.end < size) {
+    const start = link.end;
+    const record = await readRecord(file, start, size);
+    if (record.kind === "torn") break;
+    const next = record.kind === "whole" ? connect(link, record) : undefined;
+    if (next === undefined) throw corrupt({ path, start, height: link.tip.height + 1 });
+    // Copied, as a view would keep the whole block.
+    headers.push(next.last.bytes.slice(0, HEADER_SIZE));
+    starts.push(start);
+    link = next;
   }
-  return scan;
+  return { ...link, headers, starts };
 }
 
-type ReadRecord =
-  | { readonly kind: "whole"; readonly block: Uint8Array; readonly solvedBy: SolvedBy; readonly end: number }
-  | { readonly kind: "torn" | "damaged" };
-
-async function readRecord(file: FileHandle, at: number, size: number): Promise<ReadRecord> {
-  const header = await read(file, at, Math.min(RECORD_HEADER_SIZE, size - at));
-  if (header.length < RECORD_HEADER_SIZE) return { kind: "torn" };
-  const start = header.subarray(0, RECORD_START_SIZE);
-  const sums = header.subarray(RECORD_START_SIZE);
-  const solvedBy = solvers[start[4] ?? solvers.length];
-  if (solvedBy === undefined || !fits(start, sums.subarray(0, CHECKSUM_SIZE))) {
-    // A power cut may leave a file that has grown but was not filled.
-    return { kind: (await isZero(file, at, size)) ? "torn" : "damaged" };
-  }
-  const length = new DataView(start.buffer, start.byteOffset).getUint32(0, true);
-  const end = at + RECORD_HEADER_SIZE + length;
-  if (end > size) return { kind: "torn" };
-  const block = await read(file, at + RECORD_HEADER_SIZE, length);
-  if (fits(block, sums.subarray(CHECKSUM_SIZE))) return { kind: "whole", block, solvedBy, end };
-  // Only the last record can have been interrupted, and then it was never announced.
-  return { kind: end === size ? "torn" : "damaged" };
+function corrupt(record: { readonly path: string; readonly start: number; readonly height: number }): ChainFileError {
+  const { path, start, height } = record;
+  const detail = `block ${height} is damaged; restore the file from a copy, or move it away to start a new chain`;
+  return new ChainFileError("corrupt", { at: `${path} at byte ${start}`, detail });
 }
 
-function connect(scan: Scan, { block, solvedBy, end }: ReadRecord & { readonly kind: "whole" }): Scan | undefined {
+function connect(
+  link: Link,
+  { block, solvedBy, end }: ReadRecord & { readonly kind: "whole" },
+): (Link & { readonly last: StoredBlock }) | undefined {
   if (block.length < HEADER_SIZE) return undefined;
   const header = block.subarray(0, HEADER_SIZE);
   const { prevHash, nbits } = decodeHeader(header);
   const meets = meetsTarget(sha256d(header), targetToBytes(targetFromBits(nbits)));
-  if (!meets || hex(prevHash) !== hex(scan.tip.hash)) return undefined;
-  return { tip: tipAfter(scan.tip, header), last: { bytes: block, solvedBy }, end };
-}
-
-function encodeRecord({ bytes, solvedBy }: StoredBlock): Uint8Array {
-  const start = new Uint8Array(RECORD_START_SIZE);
-  new DataView(start.buffer).setUint32(0, bytes.length, true);
-  start[4] = solvers.indexOf(solvedBy);
-  const record = new Uint8Array(RECORD_HEADER_SIZE + bytes.length);
-  record.set(start);
-  record.set(checksum(start), RECORD_START_SIZE);
-  record.set(checksum(bytes), RECORD_START_SIZE + CHECKSUM_SIZE);
-  record.set(bytes, RECORD_HEADER_SIZE);
-  return record;
-}
-
-function checksum(bytes: Uint8Array): Uint8Array {
-  return sha256d(bytes).subarray(0, CHECKSUM_SIZE);
-}
-
-function fits(bytes: Uint8Array, sum: Uint8Array): boolean {
-  return checksum(bytes).every((byte, at) => byte === sum[at]);
-}
-
-async function isZero(file: FileHandle, from: number, to: number): Promise<boolean> {
-  const chunk = 64 * 1024;
-  for (let at = from; at < to; at += chunk) {
-    const bytes = await read(file, at, Math.min(chunk, to - at));
-    if (bytes.some((byte) => byte !== 0)) return false;
-  }
-  return true;
-}
-
-async function read(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await file.read(bytes, filled, length - filled, position + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return bytes.subarray(0, filled);
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
-    written += bytesWritten;
-  }
+  if (!meets || hex(prevHash) !== hex(link.tip.hash)) return undefined;
+  return { tip: tipAfter(link.tip, header), last: { bytes: block, solvedBy }, end };
 }

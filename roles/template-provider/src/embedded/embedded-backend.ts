@@ -3,6 +3,7 @@ import type { CounterMetric } from "@adit/role-kit";
 import {
   type Backend,
   type BackendPorts,
+  type BackendRpc,
   type BackendShell,
   type BackendStatus,
   type ClientsBlock,
@@ -15,12 +16,16 @@ import { checkSolution } from "../template/solution.ts";
 import type { SolvedBlock } from "../template/solved-block.ts";
 import { TemplateFile } from "../template/template-file.ts";
 import type { SourceChange } from "../template-source.ts";
-import { ChainFile, type StoredBlock } from "./chain-file.ts";
+import { ChainFile } from "./chain-file.ts";
+import type { StoredBlock } from "./chain-record.ts";
 import type { ChainTip } from "./chain-tip.ts";
 import type { ElsewhereCandidate } from "./elsewhere.ts";
 import { ElsewhereMiner } from "./elsewhere-miner.ts";
 import { EmbeddedChain } from "./embedded-chain.ts";
 import { EmbeddedCore, type EmbeddedEffect, type EmbeddedInput } from "./embedded-core.ts";
+import { ChainNode } from "./rpc/chain-node.ts";
+import { serveEmbeddedRpc } from "./rpc/embedded-rpc.ts";
+import type { BlockVerdict } from "./submitted-block.ts";
 import type { Random } from "./synthetic-transaction.ts";
 
 const NETWORK = "regtest";
@@ -41,7 +46,9 @@ export class EmbeddedBackend implements Backend {
   readonly templates: TemplateFile;
   /** The chain is always there. */
   readonly trouble = null;
+  readonly #settings: EmbeddedSettings;
   readonly #core: EmbeddedCore;
+  readonly #node: ChainNode;
   readonly #file: ChainFile;
   readonly #ports: EmbeddedPorts;
   readonly #miner: ElsewhereMiner;
@@ -56,6 +63,7 @@ export class EmbeddedBackend implements Backend {
   ) {
     const { random, now, metrics, hashing } = ports;
     const { tip, last } = files.chain;
+    this.#settings = settings;
     this.#file = files.chain;
     this.templates = files.templates;
     this.#ports = ports;
@@ -77,6 +85,12 @@ export class EmbeddedBackend implements Backend {
       },
       now(),
     );
+    this.#node = new ChainNode({
+      chain: this.source,
+      file: files.chain,
+      submit: (judge) => this.#submit(judge),
+      now,
+    });
     this.#lastBlock = last === undefined ? null : storedStatus(last, tip);
     this.#blocks = blocksMetric(metrics);
     this.#miner = new ElsewhereMiner(hashing, (candidate, nonce) => this.#onElsewhereSolved(candidate, nonce));
@@ -106,6 +120,18 @@ export class EmbeddedBackend implements Backend {
     this.#shell = shell;
   }
 
+  async serveRpc(): Promise<BackendRpc | null> {
+    const { rpcListenAddress, dataPath: folder } = this.#settings;
+    if (rpcListenAddress === undefined) return null;
+    const { methods } = this.#node;
+    return await serveEmbeddedRpc({
+      ...this.#ports,
+      settings: { ...this.#settings, rpcListenAddress },
+      folder,
+      methods,
+    });
+  }
+
   async tick(): Promise<readonly SourceChange[]> {
     return await this.#take({ type: "tick" });
   }
@@ -116,12 +142,12 @@ export class EmbeddedBackend implements Backend {
 
   status(): BackendStatus {
     const { tip, bits, mempool } = this.source;
-    const { client: accepted, elsewhere } = this.#core.connected;
+    const { client, rpc, elsewhere } = this.#core.connected;
     return {
       network: NETWORK,
       chain: chainStatus(tip, bits),
       mempool: { transactions: mempool.transactions, fees: Number(mempool.fees) },
-      accepted,
+      accepted: client + rpc,
       elsewhere,
       last_block: this.#lastBlock,
       nodes: [],
@@ -139,6 +165,22 @@ export class EmbeddedBackend implements Backend {
     await this.#shell?.run(() => this.#take({ type: "elsewhere-solved", candidate, nonce }));
   }
 
+  /** A block from outside waits for its turn like a client's solution, and is judged by the tip it finds then. */
+  async #submit(judge: () => BlockVerdict): Promise<BlockVerdict> {
+    const shell = this.#shell;
+    if (shell === undefined) throw new Error("blocks are taken once the backend has started");
+    return await new Promise<BlockVerdict>((resolve, reject) => {
+      let verdict: BlockVerdict;
+      const work = async (): Promise<readonly SourceChange[]> => {
+        verdict = judge();
+        if (verdict.kind === "block") return await this.#take({ type: "solved", block: verdict.block });
+        this.#ports.log.info({ verdict }, "submitted block refused");
+        return [];
+      };
+      shell.run(work).then(() => resolve(verdict), reject);
+    });
+  }
+
   async #take(input: EmbeddedInput): Promise<readonly SourceChange[]> {
     const changes: SourceChange[] = [];
     for (const effect of this.#core.handle(input, this.#ports.now())) changes.push(...(await this.#perform(effect)));
@@ -154,6 +196,7 @@ export class EmbeddedBackend implements Backend {
         this.#onConnected(effect.block);
         return [];
       case "changed":
+        this.#node.changed();
         return [effect.change];
       case "mine-elsewhere":
         // Goes on beside everything else; a fault in it ends the role like any other.
@@ -169,6 +212,7 @@ export class EmbeddedBackend implements Backend {
 
   #onConnected(block: SolvedBlock): void {
     const { height, hash, solvedBy } = block;
+    this.#node.connected(block.header);
     this.#lastBlock = blockStatus(block, NETWORK);
     this.#blocks.inc({ solved_by: solvedBy });
     this.#ports.log.info({ height, hash: displayHash(hash), solvedBy, bytes: block.bytes.length }, "block connected");

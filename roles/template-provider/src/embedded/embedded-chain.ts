@@ -1,9 +1,10 @@
-import { subsidy } from "@adit/bitcoin";
+import { type Hash, subsidy } from "@adit/bitcoin";
 import {
   assembleTemplate,
   BASE_VERSION,
   type BlockTemplate,
   type CoinbaseRoom,
+  type MempoolTransaction,
   type WaitingTransaction,
 } from "../template/block-template.ts";
 import type { SolvedBlock } from "../template/solved-block.ts";
@@ -44,6 +45,21 @@ export class EmbeddedChain implements TemplateSource {
   get mempool(): { readonly transactions: number; readonly fees: bigint } {
     const { transactions } = this.#mempool;
     return { transactions: transactions.length, fees: transactions.reduce((sum, { fee }) => sum + fee, 0n) };
+  }
+
+  /** What waits for a block, best paying first. */
+  get waiting(): readonly MempoolTransaction[] {
+    return this.#mempool.transactions;
+  }
+
+  /** A transaction that waits, by its id. */
+  transaction(txid: Hash): MempoolTransaction | undefined {
+    return this.#mempool.find(txid);
+  }
+
+  /** What a transaction of this chain's making pays, in satoshi, unless it is in a block or long forgotten. */
+  feeOf(txid: Hash): bigint | undefined {
+    return this.#mempool.feeOf(txid);
   }
 
   /** The best template now that leaves a coinbase its room. */

@@ -15,7 +15,7 @@ export interface EmbeddedCoreOptions {
 
 /** What happens to the chain. */
 export type EmbeddedInput =
-  /** A client's block, checked. */
+  /** A block of a client, or one that came over RPC, checked. */
   | { readonly type: "solved"; readonly block: SolvedBlock }
   /** The block of a `store-block` effect is safe on disk. */
   | { readonly type: "block-stored"; readonly block: SolvedBlock }
@@ -38,7 +38,7 @@ export type EmbeddedEffect =
 export class EmbeddedCore {
   readonly #chain: EmbeddedChain;
   readonly #options: EmbeddedCoreOptions;
-  readonly #counts = { client: 0, elsewhere: 0 };
+  readonly #counts = { client: 0, elsewhere: 0, rpc: 0 };
   #storing: SolvedBlock | undefined;
   #candidate: ElsewhereCandidate | undefined;
   #nextArrival: number;

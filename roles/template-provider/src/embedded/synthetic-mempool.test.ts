@@ -1,6 +1,7 @@
-import { decodeTransaction, encodeTransaction, legacySigops, transactionWeight, txid, wtxid } from "@adit/bitcoin";
+import { decodeTransaction, encodeTransaction, hex, legacySigops, transactionWeight, txid, wtxid } from "@adit/bitcoin";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { MempoolTransaction } from "../template/block-template.ts";
 import { seeded } from "../testing/random.ts";
 import { SyntheticMempool } from "./synthetic-mempool.ts";
 import { syntheticTransaction } from "./synthetic-transaction.ts";
@@ -48,6 +49,27 @@ describe("the synthetic mempool", () => {
     mempool.arrive();
     expect(mempool.transactions.length).toBe(4);
     expect(mempool.transactions.some((transaction) => taken.includes(transaction))).toBe(false);
+  });
+
+  test("finds what waits by its id, and remembers what was paid by those that made room", () => {
+    const mempool = new SyntheticMempool({ size: 4, random: seeded(6) });
+    const seen = new Map<string, MempoolTransaction>();
+    const note = (): void =>
+      mempool.transactions.forEach((transaction) => seen.set(hex(transaction.txid), transaction));
+    for (let round = 0; round < 10; round++) {
+      note();
+      mempool.arrive();
+    }
+    note();
+    const waiting = new Set(mempool.transactions);
+    const outbid = [...seen.values()].filter((transaction) => !waiting.has(transaction));
+    expect(outbid.length).toBeGreaterThan(0);
+    for (const transaction of waiting) expect(mempool.find(transaction.txid)).toBe(transaction);
+    for (const transaction of outbid) expect(mempool.find(transaction.txid)).toBeUndefined();
+    for (const { txid, fee } of seen.values()) expect(mempool.feeOf(txid)).toBe(fee);
+    const [first] = mempool.transactions;
+    mempool.remove([first!]);
+    expect([mempool.find(first!.txid), mempool.feeOf(first!.txid)]).toEqual([undefined, undefined]);
   });
 
   test("stays empty with size 0", () => {

@@ -1,7 +1,8 @@
 import { decodeOutputs, witnessCommitmentOutput } from "@adit/bitcoin";
+import type { ReceivedTemplate } from "@adit/role-nodes";
+import { hashOf, nodeTemplate, nodeTransaction } from "@adit/role-nodes/testing";
 import { describe, expect, test } from "vitest";
-import { hashOf, nodeTemplate, nodeTransaction } from "../testing/node-events.ts";
-import { NodeSource, type ReceivedTemplate } from "./node-source.ts";
+import { NodeSource } from "./node-source.ts";
 
 const NOW = 5_000;
 const room = { maxAdditionalSize: 100, maxAdditionalSigops: 1 };

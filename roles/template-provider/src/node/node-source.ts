@@ -1,16 +1,6 @@
-import type { Hash } from "@adit/bitcoin";
-import type { NodeTemplate } from "@adit/bitcoin-node";
+import { isSame, type ReceivedTemplate } from "@adit/role-nodes";
 import { assembleTemplate, type BlockTemplate, type CoinbaseRoom } from "../template/block-template.ts";
 import type { SourceChange, SourceTip, TemplateSource } from "../template-source.ts";
-
-/** A node's template, and when it came. */
-export interface ReceivedTemplate {
-  readonly template: NodeTemplate;
-  /** Milliseconds of a clock that never goes back. */
-  readonly at: number;
-  /** It has no transactions because the full one takes its time. */
-  readonly isStopgap: boolean;
-}
 
 /** Pools ask for the same room, so that there are few in practice; a client may ask for another in each message. */
 const MAX_LAYOUTS = 64;
@@ -93,9 +83,4 @@ export class NodeSource implements TemplateSource {
     if (this.#received === undefined) throw new Error("there is no template yet");
     return this.#received;
   }
-}
-
-/** Whether two hashes are the same one. */
-export function isSame(one: Hash, other: Hash): boolean {
-  return one.every((byte, at) => byte === other[at]);
 }

@@ -1,8 +1,8 @@
 import type { Hash } from "@adit/bitcoin";
 import type { MempoolTransaction } from "./block-template.ts";
 
-/** Who found a block: a client's miner, or this process in place of a miner elsewhere. */
-export type SolvedBy = "client" | "elsewhere";
+/** Who found a block: a client's miner, this process in place of a miner elsewhere, or whoever handed it in over RPC. */
+export type SolvedBy = "client" | "elsewhere" | "rpc";
 
 /** A block that may go on the chain. Nothing in it is a view into a frame. */
 export interface SolvedBlock {

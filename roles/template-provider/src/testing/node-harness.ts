@@ -1,5 +1,6 @@
 import type { NodeTemplate } from "@adit/bitcoin-node";
 import type { NewTemplate, TemplateDistributionMessage, TemplateSetNewPrevHash } from "@adit/codec";
+import { nodeTemplate } from "@adit/role-nodes/testing";
 import { NodeSource } from "../node/node-source.ts";
 import { admitSolution } from "../template/solution.ts";
 import {
@@ -8,7 +9,6 @@ import {
   type TemplateServerInput,
   type TemplateServerOptions,
 } from "../template-server.ts";
-import { nodeTemplate } from "./node-events.ts";
 import type { Work } from "./solve.ts";
 
 const ROOM = {

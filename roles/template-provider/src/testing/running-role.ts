@@ -27,6 +27,8 @@ export interface ConfigLines {
   readonly top?: readonly string[];
   /** In the `[embedded]` table. */
   readonly embedded?: readonly string[];
+  /** In place of the `[embedded]` table: another backend's. */
+  readonly backend?: readonly string[];
 }
 
 /** Starts the role in `folder` and waits until it is ready. */
@@ -35,9 +37,11 @@ export async function startRole(folder: string, lines: ConfigLines = {}): Promis
     'listen_address = "127.0.0.1:0"',
     `authority_key_path = "${folder}/authority.key"`,
     ...(lines.top ?? []),
-    "[embedded]",
-    `data_path = "${folder}/chain"`,
-    ...(lines.embedded ?? ["hashes_per_block = 16"]),
+    ...(lines.backend ?? [
+      "[embedded]",
+      `data_path = "${folder}/chain"`,
+      ...(lines.embedded ?? ["hashes_per_block = 16"]),
+    ]),
   ].join("\n");
   const config = parseConfig(templateProviderRole, { text, file: "test", env: {} });
   const stop = new AbortController();

@@ -216,7 +216,7 @@ export class Bench {
   #newPool(serverId: number): MiningServer {
     return new MiningServer({
       hashing: this.options.hashing ?? pureHashing,
-      extranonce: { totalSize: 20, serverId, indexSize: 3, start: 0 },
+      extranonce: { totalSize: 20, prefix: Uint8Array.of(serverId), indexSize: 3, start: 0 },
       rewardOutputs: ({ coinbaseTxValueRemaining: value }) => [{ value, script: Uint8Array.of(0x51) }],
       coinbaseTag: "adit",
       sharesPerMinute: 6,
@@ -226,7 +226,7 @@ export class Bench {
       vardiff: null,
       versionRollingAllowed: true,
       limits: { ...defaultChannelLimits, shareBurst: 1_000_000, ladderMinShares: 1_000_000 },
-      workSelection: false,
+      customJobs: null,
       ...this.options.pool,
     });
   }

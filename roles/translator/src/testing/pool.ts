@@ -76,7 +76,7 @@ export class TestPool implements AsyncDisposable {
     this.#stop = stop;
     this.#core = new MiningServer({
       hashing: network.hashing,
-      extranonce: { totalSize: 20, serverId, indexSize: 3, start: 0 },
+      extranonce: { totalSize: 20, prefix: Uint8Array.of(serverId), indexSize: 3, start: 0 },
       rewardOutputs: ({ coinbaseTxValueRemaining: value }) => [{ value, script: Uint8Array.of(0x51) }],
       coinbaseTag: "test",
       sharesPerMinute: 600,
@@ -90,7 +90,7 @@ export class TestPool implements AsyncDisposable {
         shareBurst: 100_000,
         firstChannelMs: firstChannelMs ?? defaultChannelLimits.firstChannelMs,
       },
-      workSelection: false,
+      customJobs: null,
     });
     this.newTip();
     this.#timer = setInterval(() => this.#input({ type: "tick" }), 1000);

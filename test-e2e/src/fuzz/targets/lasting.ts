@@ -44,7 +44,7 @@ function happenings(sender: "client" | "server"): fc.Arbitrary<readonly Happenin
 export function lastingServer(): Target<readonly Happening[]> {
   const server = new MiningServer({
     hashing: pureHashing,
-    extranonce: { totalSize: 20, serverId: 1, indexSize: 2, start: 0 },
+    extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 2, start: 0 },
     rewardOutputs: ({ coinbaseTxValueRemaining: value }) => [{ value, script: Uint8Array.of(0x51) }],
     coinbaseTag: "adit",
     sharesPerMinute: 6,
@@ -54,7 +54,7 @@ export function lastingServer(): Target<readonly Happening[]> {
     vardiff: null,
     versionRollingAllowed: true,
     limits: { ...defaultChannelLimits, channelsPerConnection: 8, seenTipMs: 60_000 },
-    workSelection: false,
+    customJobs: null,
   });
   const connections: number[] = [];
   let [now, last, templates] = [START, 0, 0];

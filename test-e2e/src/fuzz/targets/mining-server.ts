@@ -69,7 +69,7 @@ class Play {
 
   constructor(vardiff: boolean) {
     this.#harness = new Harness({
-      extranonce: { totalSize: 20, serverId: 1, indexSize: 1, start: 250 },
+      extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 1, start: 250 },
       shareBatchSize: 3,
       rewardOutputs: ({ coinbaseTxValueRemaining: value }) => [{ value, script: Uint8Array.of(0x51) }],
       limits: {

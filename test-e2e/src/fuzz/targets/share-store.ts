@@ -197,6 +197,7 @@ class Run {
       coinbase: new Uint8Array(number * 40),
       prevHash: hashOf(2),
       templateId: number === 1 ? null : 2n ** 64n - 1n,
+      declaredBy: number === 1 ? "' OR 1=1; --" : null,
       userIdentity: userOf(number),
       worker: "",
       foundAt: START + this.#lastFound,

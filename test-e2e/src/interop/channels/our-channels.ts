@@ -56,7 +56,7 @@ export class OurChannels {
       hashing: pureHashing,
       extranonce: {
         totalSize: settings.full_extranonce_size,
-        serverId: SERVER_ID,
+        prefix: Uint8Array.of(SERVER_ID),
         indexSize: PREFIX_SIZE - 1,
         start: 0,
       },
@@ -75,7 +75,7 @@ export class OurChannels {
         ladderMinShares: 1e9,
         floodRejects: 1e9,
       },
-      workSelection: false,
+      customJobs: null,
     });
     this.#input({ type: "connected", connection: GROUPED, flags: 0, extensions: new Set() });
     this.#input({ type: "connected", connection: ALONE, flags: REQUIRES_STANDARD_JOBS, extensions: new Set() });

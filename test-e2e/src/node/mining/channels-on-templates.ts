@@ -26,7 +26,7 @@ export class ChannelsOnTemplates implements AsyncDisposable {
   readonly #connection: Sv2Connection<"template_distribution">;
   readonly #server = new MiningServer({
     hashing: pureHashing,
-    extranonce: { totalSize: 20, serverId: 1, indexSize: 3, start: 0 },
+    extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 3, start: 0 },
     rewardOutputs: ({ coinbaseTxValueRemaining: value }) => [{ value, script: lockingScript("segwit") }],
     coinbaseTag: "channels",
     sharesPerMinute: 240,
@@ -36,7 +36,7 @@ export class ChannelsOnTemplates implements AsyncDisposable {
     vardiff: null,
     versionRollingAllowed: true,
     limits: defaultChannelLimits,
-    workSelection: false,
+    customJobs: null,
   });
 
   private constructor(connection: Sv2Connection<"template_distribution">, flags: number) {

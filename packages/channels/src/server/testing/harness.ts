@@ -223,7 +223,7 @@ export class Harness {
   constructor(changes: Partial<MiningServerOptions> = {}) {
     this.server = new MiningServer({
       hashing: pureHashing,
-      extranonce: { totalSize: 20, serverId: 1, indexSize: 3, start: 0 },
+      extranonce: { totalSize: 20, prefix: Uint8Array.of(1), indexSize: 3, start: 0 },
       rewardOutputs: () => [REWARD],
       coinbaseTag: "adit",
       sharesPerMinute: 6,
@@ -234,7 +234,7 @@ export class Harness {
       vardiff: null,
       versionRollingAllowed: true,
       limits: defaultChannelLimits,
-      workSelection: false,
+      customJobs: null,
       ...changes,
     });
   }

@@ -1,0 +1,12 @@
+/** Whether two byte strings are the same. For what is no secret: it stops at the first difference. */
+export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
+}
+
+/** The same, in a time that tells nothing of where they differ: for what a client has to know and others must not guess. */
+export function sameSecret(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  let difference = 0;
+  for (const [at, byte] of one.entries()) difference |= byte ^ (other[at] ?? 0);
+  return difference === 0;
+}

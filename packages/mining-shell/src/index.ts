@@ -1,0 +1,25 @@
+export type { MinerEffect, MinerInput, MiningCore } from "./core.ts";
+export { type MiningLimitSettings, miningLimits, toChannelLimits } from "./mining-limits.ts";
+export {
+  type ChannelSettings,
+  channelSettings,
+  checkExtensions,
+  type ExtensionSettings,
+  extensionSettings,
+  type MiningSettings,
+  miningListener,
+  toServerOptions,
+} from "./mining-settings.ts";
+export { type CloseCause, MiningShell, type MiningShellOptions } from "./mining-shell.ts";
+export {
+  TemplateClient,
+  type TemplateClientOptions,
+  type TemplateClientStatus,
+  type TemplateEvent,
+} from "./template-client.ts";
+export {
+  notSupported,
+  type Sv2Tp,
+  templateProviderType,
+  templateProviderUpstream,
+} from "./template-provider-settings.ts";

@@ -1,0 +1,95 @@
+import { type ChannelLimits, defaultChannelLimits, defaultOutboundLimits } from "@adit/channels";
+import { listenLimits } from "@adit/role-network";
+import { z } from "zod";
+
+const channel = defaultChannelLimits;
+
+const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
+  z.int().min(1).max(1_000_000_000).default(fallback).describe(meaning);
+
+const seconds = (fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
+  z
+    .number()
+    .positive()
+    .max(1_000_000)
+    .default(fallbackMs / 1000)
+    .describe(`${meaning}, in seconds`);
+
+const limits = {
+  ...listenLimits,
+  maxMessageBytes: z
+    .int()
+    .min(300)
+    .max(65_536)
+    .default(512)
+    .describe("largest payload of a miner's message after set-up, in bytes; larger frames close the connection"),
+  maxChannelsPerConnection: count(channel.channelsPerConnection, "channels open at once on one connection"),
+  channelOpensPerSecond: count(channel.opensPerSecond, "channels a connection may open each second, after its first"),
+  firstChannelSecs: seconds(channel.firstChannelMs, "longest wait for a connection's first channel"),
+  noShareSecs: seconds(channel.noShareMs, "longest life of a connection without an accepted share"),
+  maxFutureJobs: count(channel.futureJobs, "future jobs kept"),
+  maxStaleJobs: count(channel.staleJobs, "jobs of earlier tips kept"),
+  jobsPerSecond: count(
+    channel.jobsPerSecond,
+    "jobs, and apart from them prevhashes, that miners are told of a second; of more they are told the newest",
+  ),
+  jobBurst: count(channel.jobBurst, "jobs, and prevhashes, that may come at once above that rate"),
+  ntimeWindowSecs: count(channel.ntimeWindowSec, "how far a share's ntime may be ahead, in seconds"),
+  shareRateFactor: count(channel.shareRateFactor, "a channel's lasting share rate may be this many times its target"),
+  shareBurst: count(channel.shareBurst, "shares a channel may send at once above that rate"),
+  maxSeenSharesPerChannel: count(channel.seenSharesPerChannel, "shares of one channel remembered for one tip"),
+  maxSeenShares: count(channel.seenShares, "shares remembered over all channels"),
+  seenTipSecs: seconds(channel.seenTipMs, "how long a replaced tip's shares stay remembered"),
+  ladderWindowSecs: seconds(channel.ladderWindowMs, "one step of the ladder against invalid shares"),
+  ladderMinShares: count(channel.ladderMinShares, "fewer shares than this in a step are never held against a miner"),
+  maxRefusedShares: count(
+    channel.floodRejects,
+    "refused shares and requests in one step at which a connection is closed",
+  ),
+  updateIntervalSecs: seconds(channel.updateIntervalMs, "UpdateChannel is acted on at most this often a channel"),
+  rememberHashrateSecs: seconds(channel.rememberHashrateMs, "how long a closed channel's hashrate is remembered"),
+  maxRememberedIdentities: count(channel.rememberedIdentities, "user identities remembered for it"),
+  jobRefreshSecs: seconds(channel.jobRefreshMs, "longest wait of a changed target for the next job"),
+  urgentJobRefreshSecs: seconds(channel.urgentJobRefreshMs, "the same when it changed fourfold or more"),
+  maxOutboundMessages: count(defaultOutboundLimits.maxMessages, "replies that may wait for one slow miner"),
+  maxOutboundBytes: count(defaultOutboundLimits.maxBytes, "bytes of them"),
+  stalledWriteSecs: seconds(60_000, "a miner that takes nothing from its socket for this long is closed"),
+  maxWaitingChannels: count(channel.pendingOpens, "channels that may wait, over all connections, for the first job"),
+} as const;
+
+/** Keys of the `[limits]` of a role that serves miners: whatever they can make grow has a bound here. */
+export const miningLimits: typeof limits = limits;
+
+/** What {@link miningLimits} parses to. */
+export type MiningLimitSettings = z.output<z.ZodObject<typeof limits>>;
+
+/** The limits as the mining core takes them. `maxPastJobs` is a key outside the table; what has none keeps its default. */
+export function toChannelLimits(settings: MiningLimitSettings, maxPastJobs: number | undefined): ChannelLimits {
+  return {
+    ...channel,
+    channelsPerConnection: settings.maxChannelsPerConnection,
+    opensPerSecond: settings.channelOpensPerSecond,
+    pendingOpens: settings.maxWaitingChannels,
+    firstChannelMs: settings.firstChannelSecs * 1000,
+    noShareMs: settings.noShareSecs * 1000,
+    futureJobs: settings.maxFutureJobs,
+    pastJobs: maxPastJobs ?? channel.pastJobs,
+    staleJobs: settings.maxStaleJobs,
+    jobsPerSecond: settings.jobsPerSecond,
+    jobBurst: settings.jobBurst,
+    ntimeWindowSec: settings.ntimeWindowSecs,
+    shareRateFactor: settings.shareRateFactor,
+    shareBurst: settings.shareBurst,
+    seenSharesPerChannel: settings.maxSeenSharesPerChannel,
+    seenShares: settings.maxSeenShares,
+    seenTipMs: settings.seenTipSecs * 1000,
+    ladderWindowMs: settings.ladderWindowSecs * 1000,
+    ladderMinShares: settings.ladderMinShares,
+    floodRejects: settings.maxRefusedShares,
+    updateIntervalMs: settings.updateIntervalSecs * 1000,
+    rememberHashrateMs: settings.rememberHashrateSecs * 1000,
+    rememberedIdentities: settings.maxRememberedIdentities,
+    jobRefreshMs: settings.jobRefreshSecs * 1000,
+    urgentJobRefreshMs: settings.urgentJobRefreshSecs * 1000,
+  };
+}

@@ -1,0 +1,161 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Fallback, type FallbackDecision, type InUse } from "./fallback.ts";
+
+const MINUTE_MS = 60_000;
+const STORM_MS = 10 * MINUTE_MS;
+/** Longer than the longest rest, the longest hold-down and the wait for a dial together. */
+const CALM_MS = 10 * MINUTE_MS;
+const SOLO_AFTER_MS = 5000;
+
+/** What comes of one dial: an answer after some seconds, and if it is a good one, a failure after some more. */
+interface Fate {
+  readonly afterSecs: number;
+  readonly livesSecs: number;
+}
+
+interface World {
+  readonly fates: readonly (readonly Fate[])[];
+  /** Upstreams that work for good once the storm is over. The others cannot be reached. */
+  readonly works: readonly boolean[];
+  readonly draws: readonly number[];
+}
+
+const fate = fc.record({
+  afterSecs: fc.oneof(fc.constant(0), fc.nat(15)),
+  livesSecs: fc.oneof(fc.constant(-1), fc.nat(4), fc.nat(200)),
+});
+const world: fc.Arbitrary<World> = fc.integer({ min: 0, max: 4 }).chain((upstreams) =>
+  fc.record({
+    fates: fc.array(fc.array(fate, { minLength: 1, maxLength: 12 }), { minLength: upstreams, maxLength: upstreams }),
+    works: fc.array(fc.boolean(), { minLength: upstreams, maxLength: upstreams }),
+    draws: fc.array(fc.oneof(fc.constant(0), fc.double({ min: 0, max: 0.999_999, noNaN: true })), { minLength: 1 }),
+  }),
+);
+
+interface Session {
+  readyAt: number;
+  failsAt: number;
+  isReady: boolean;
+}
+
+/** Upstreams as they are, with a clock of whole seconds. Whatever a fallback decides is checked against them. */
+class Simulation {
+  readonly #world: World;
+  readonly #fallback: Fallback;
+  readonly #sessions = new Map<number, Session>();
+  readonly #dialled: number[] = [];
+  readonly #dialsOf: number[] = [];
+  #inUse: InUse = "nothing";
+  #now = 0;
+  #draws = 0;
+
+  constructor(theWorld: World) {
+    this.#world = theWorld;
+    const { draws, fates } = theWorld;
+    const random = (): number => draws[this.#draws++ % draws.length] ?? 0;
+    this.#fallback = new Fallback({ upstreams: fates.length, soloAfterMs: SOLO_AFTER_MS, random }, 0);
+  }
+
+  get inUse(): InUse {
+    return this.#inUse;
+  }
+
+  run(untilMs: number): void {
+    for (; this.#now <= untilMs; this.#now += 1000) {
+      this.#perform(this.#fallback.tick(this.#now), undefined);
+      for (const [upstream, session] of this.#sessions) this.#live(upstream, session);
+      this.#check();
+    }
+  }
+
+  /** The most dials in any minute so far. */
+  get mostDialsAMinute(): number {
+    const counts = this.#dialled.map(
+      (from) => this.#dialled.filter((at) => at >= from && at < from + MINUTE_MS).length,
+    );
+    return Math.max(0, ...counts);
+  }
+
+  #live(upstream: number, session: Session): void {
+    if (session.failsAt <= this.#now) {
+      this.#sessions.delete(upstream);
+      this.#perform(this.#fallback.failed(upstream, "connection-lost", this.#now), upstream);
+    } else if (!session.isReady && session.readyAt <= this.#now) {
+      session.isReady = true;
+      this.#perform(this.#fallback.ready(upstream, this.#now), undefined);
+    }
+  }
+
+  #perform(decisions: readonly FallbackDecision[], failed: number | undefined): void {
+    for (const decision of decisions) {
+      if (decision.type === "dial") this.#dial(decision.upstream);
+      else if (decision.type === "release") expect(this.#sessions.delete(decision.upstream)).toBe(true);
+      else this.#switch(decision, failed);
+    }
+  }
+
+  #dial(upstream: number): void {
+    expect(this.#sessions.has(upstream)).toBe(false);
+    this.#dialled.push(this.#now);
+    const nth = this.#dialsOf[upstream] ?? 0;
+    this.#dialsOf[upstream] = nth + 1;
+    const fates = this.#world.fates[upstream] ?? [];
+    const { afterSecs, livesSecs } = fates[nth % fates.length] ?? { afterSecs: 0, livesSecs: 0 };
+    const readyAt = this.#now + afterSecs * 1000;
+    const isStorm = this.#now < STORM_MS;
+    const lives = livesSecs < 0 ? 0 : (livesSecs + 1) * 1000;
+    const calm = this.#world.works[upstream] === true ? Number.POSITIVE_INFINITY : 0;
+    this.#sessions.set(upstream, { readyAt, failsAt: readyAt + (isStorm ? lives : calm), isReady: false });
+  }
+
+  /** Every change says what it changes from, and has the cause that it names. */
+  #switch({ from, to, reason }: Extract<FallbackDecision, { type: "use" }>, failed: number | undefined): void {
+    expect(from).toBe(this.#inUse);
+    expect(to).not.toBe(from);
+    this.#inUse = to;
+    if (typeof to === "number") expect(this.#sessions.get(to)?.isReady).toBe(true);
+    switch (reason) {
+      case "start":
+        return expect(from).toBe("nothing");
+      case "solo-mode":
+      case "no-upstream-ready":
+        return expect([from, to]).toEqual(["nothing", "solo"]);
+      case "upstream-ready":
+        return expect(from).toBe("solo");
+      case "better-upstream-ready":
+        return expect(to).toBeLessThan(from as number);
+      default:
+        return expect(from).toBe(failed);
+    }
+  }
+
+  #check(): void {
+    const { inUse } = this.#fallback;
+    expect(inUse).toBe(this.#inUse);
+    if (typeof inUse === "number") expect(this.#sessions.get(inUse)?.isReady).toBe(true);
+    if (this.#now >= SOLO_AFTER_MS) expect(inUse).not.toBe("nothing");
+    for (const [upstream] of this.#sessions) if (typeof inUse === "number") expect(upstream <= inUse).toBe(true);
+  }
+}
+
+test("every change has the cause it names, dials are bounded, and in the end the best upstream that works is used", () => {
+  fc.assert(
+    fc.property(world, (theWorld) => {
+      const simulation = new Simulation(theWorld);
+      simulation.run(STORM_MS + CALM_MS);
+      expect(simulation.mostDialsAMinute).toBeLessThanOrEqual(20);
+      const best = theWorld.works.indexOf(true);
+      expect(simulation.inUse).toBe(best === -1 ? "solo" : best);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("an upstream that flaps is never dialled more than 20 times a minute, even if every draw is the shortest", () => {
+  const flaps = [{ afterSecs: 0, livesSecs: 1 }];
+  const simulation = new Simulation({ fates: [flaps, flaps, flaps, flaps], works: [], draws: [0] });
+  simulation.run(STORM_MS - 1000);
+  expect(simulation.mostDialsAMinute).toBeGreaterThan(10);
+  expect(simulation.mostDialsAMinute).toBeLessThanOrEqual(20);
+});

@@ -1,0 +1,44 @@
+import type { ClientChannel } from "@adit/channels";
+import type { SessionId } from "./effects.ts";
+import type { Failure } from "./failure.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Payout, PayoutRules } from "./payout.ts";
+import type { ShareCache } from "./share-cache.ts";
+import type { TemplateTransactions } from "./template-transactions.ts";
+
+/** What a session is made with. */
+export interface SessionOptions {
+  readonly id: SessionId;
+  /** Place of the upstream in the config. */
+  readonly upstream: number;
+  readonly userIdentity: string;
+  readonly payout: PayoutRules;
+  readonly mode: "FULLTEMPLATE" | "COINBASEONLY";
+  /** Rollable bytes of extranonce that miners and their channels' indexes need. */
+  readonly minExtranonceSize: number;
+  readonly versionRollingAllowed: boolean;
+  /** Longest wait for a token, in milliseconds. */
+  readonly tokenTimeoutMs: number;
+  /** Longest wait for the channel, and for an answer about a job, in milliseconds. */
+  readonly answerTimeoutMs: number;
+  /** The miners' summed hashrate, in H/s. */
+  readonly hashrate: () => number;
+  readonly outbox: Outbox;
+  readonly cache: ShareCache;
+  readonly transactions: TemplateTransactions;
+}
+
+/** What miners' work must be for a session that is ready: on which channel of the pool, and who is paid. */
+export interface SessionTerms {
+  readonly channel: ClientChannel;
+  readonly payout: Payout;
+}
+
+/** What came of a message or of time, for whoever decides what is mined for. */
+export type SessionNews =
+  | { readonly type: "ready" }
+  | { readonly type: "failed"; readonly failure: Failure }
+  /** Miners' targets must follow the pool's. */
+  | { readonly type: "target" }
+  /** Miners' extranonces must start with another prefix. */
+  | { readonly type: "prefix" };

@@ -1,0 +1,101 @@
+import type { SessionId } from "./effects.ts";
+import type { Failure } from "./failure.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Session } from "./session.ts";
+import type { SessionNews } from "./session-types.ts";
+
+/** A session that is not mined for any more stays this long for what miners still find for it. */
+const DRAIN_MS = 10_000;
+/** Of more such sessions, the oldest is ended. */
+const MAX_DRAINING = 4;
+
+/** The sessions with upstreams: one for each at most, and for a while those that were left with nothing wrong. */
+export class Sessions {
+  readonly #outbox: Outbox;
+  readonly #make: (id: SessionId, upstream: number) => Session;
+  readonly #byUpstream = new Map<number, Session>();
+  /** Until when each stays. */
+  readonly #draining = new Map<Session, number>();
+  #lastId = 0;
+
+  /** `make`: a session with an upstream, by its place in the config. */
+  constructor(outbox: Outbox, make: (id: SessionId, upstream: number) => Session) {
+    this.#outbox = outbox;
+    this.#make = make;
+  }
+
+  /** The session with an upstream, if there is one that was not left. */
+  of(upstream: number): Session | undefined {
+    return this.#byUpstream.get(upstream);
+  }
+
+  /** A session by its number; undefined when it has ended. */
+  find(id: SessionId): Session | undefined {
+    return this.#all.find((session) => session.id === id);
+  }
+
+  /** The session that a job was made for, if it still is. */
+  knowing(workId: number): Session | undefined {
+    return this.#all.find((session) => session.knows(workId));
+  }
+
+  /** Whether a session was left, with nothing wrong. */
+  isDraining(session: Session): boolean {
+    return this.#draining.has(session);
+  }
+
+  /** Begins a session. */
+  begin(upstream: number): void {
+    this.#lastId += 1;
+    this.#byUpstream.set(upstream, this.#make(this.#lastId, upstream));
+    this.#outbox.emit({ type: "begin-session", session: this.#lastId, upstream });
+  }
+
+  /** A session is over. */
+  fail(session: Session, { code, detail }: Failure): void {
+    this.#outbox.count("sessionFailures", code);
+    this.#end(session, `${code}: ${detail}`);
+  }
+
+  /** An upstream is not needed any more. Late shares still go to a session that had jobs. */
+  release(upstream: number): void {
+    const session = this.#byUpstream.get(upstream);
+    if (session === undefined) return;
+    if (session.terms === undefined) return this.#end(session, "not-needed");
+    session.retire();
+    this.#byUpstream.delete(upstream);
+    this.#draining.set(session, this.#outbox.now + DRAIN_MS);
+    const [oldest] = this.#draining.keys();
+    if (this.#draining.size > MAX_DRAINING && oldest !== undefined) this.#end(oldest, "not-needed");
+  }
+
+  /** Transactions of a template came, or will not. */
+  transactionsChanged(): void {
+    for (const session of this.#all) session.transactionsChanged();
+  }
+
+  /** The template provider is gone. */
+  providerLost(): void {
+    for (const session of this.#all) session.providerLost();
+  }
+
+  /** A second has passed. Returns the news of sessions that have any. */
+  tick(): readonly { readonly session: Session; readonly news: SessionNews }[] {
+    for (const [session, until] of this.#draining) if (until <= this.#outbox.now) this.#end(session, "not-needed");
+    return this.#all.flatMap((session) => {
+      const news = session.tick();
+      return news === undefined ? [] : [{ session, news }];
+    });
+  }
+
+  get #all(): readonly Session[] {
+    return [...this.#byUpstream.values(), ...this.#draining.keys()];
+  }
+
+  #end(session: Session, reason: string): void {
+    session.end();
+    this.#draining.delete(session);
+    if (this.#byUpstream.get(session.upstream) === session) this.#byUpstream.delete(session.upstream);
+    this.#outbox.emit({ type: "end-session", session: session.id, reason });
+  }
+}

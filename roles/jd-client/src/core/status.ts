@@ -1,0 +1,76 @@
+import type { MiningServerStatus } from "@adit/channels";
+import type { CounterName } from "./effects.ts";
+import type { CandidateState, InUse } from "./fallback.ts";
+import type { Totals } from "./outbox.ts";
+
+/** An upstream in the status document. */
+export interface UpstreamStatus {
+  readonly name: string;
+  /** Left alone for a while, being connected to, or ready to be mined for. */
+  readonly state: CandidateState["phase"];
+  readonly in_use: boolean;
+}
+
+/** The status document of a jd-client. */
+export interface JdClientStatus {
+  /** What is mined for: an upstream's name, `solo`, or `nothing` while the first is awaited. */
+  readonly mining_for: string;
+  readonly upstreams: readonly UpstreamStatus[];
+  /** Jobs that a job declarator, and then jobs that a pool, has taken. */
+  readonly declared_jobs: number;
+  readonly custom_jobs: number;
+  /** Shares sent to pools, and of them credited and rejected. */
+  readonly shares_submitted: number;
+  readonly shares_acknowledged: number;
+  readonly shares_rejected_upstream: number;
+  /** Shares that wait for a pool to take their job. */
+  readonly cached_shares: number;
+  readonly discarded_shares: number;
+  readonly blocks_found: number;
+  /** How often something else was mined for. */
+  readonly switches: number;
+  /** Miners' channels, and the sum of their hashrates in H/s. */
+  readonly channels: number;
+  readonly hashrate: number;
+  /** Height of the block that is mined; null when there is none, or it is not known. */
+  readonly height: number | null;
+}
+
+/** What the status is made of. */
+export interface StatusParts {
+  readonly server: MiningServerStatus;
+  readonly upstreams: readonly { readonly name: string }[];
+  readonly inUse: InUse;
+  readonly states: readonly CandidateState[];
+  readonly cachedShares: number;
+  readonly totals: Totals;
+}
+
+/** The status document. */
+export function statusOf({ server, upstreams, inUse, states, cachedShares, totals }: StatusParts): JdClientStatus {
+  const total = (counter: CounterName, label?: string): number => {
+    const byLabel = totals.get(counter) ?? new Map<string, number>();
+    if (label !== undefined) return byLabel.get(label) ?? 0;
+    return [...byLabel.values()].reduce((sum, count) => sum + count, 0);
+  };
+  return {
+    mining_for: typeof inUse === "number" ? (upstreams[inUse]?.name ?? "") : inUse,
+    upstreams: states.map(({ phase }, at) => ({
+      name: upstreams[at]?.name ?? "",
+      state: phase,
+      in_use: at === inUse,
+    })),
+    declared_jobs: total("jobs", "declared"),
+    custom_jobs: total("jobs", "accepted"),
+    shares_submitted: total("sharesSubmitted"),
+    shares_acknowledged: total("sharesAcknowledged"),
+    shares_rejected_upstream: total("sharesRejectedUpstream"),
+    cached_shares: cachedShares,
+    discarded_shares: total("sharesDiscarded"),
+    blocks_found: total("blocksFound"),
+    switches: total("switches"),
+    channels: server.channels,
+    hashrate: server.hashrate,
+    height: server.activeJob?.height ?? null,
+  };
+}

@@ -1,0 +1,245 @@
+import type { AcceptedShare, ActivatedJob, FoundBlock, TemplateOrigin } from "@adit/channels";
+import type { TemplateEvent } from "@adit/mining-shell";
+import type { SessionId, SessionInput } from "./effects.ts";
+import type { Failure } from "./failure.ts";
+import { type CandidateState, Fallback, type FallbackDecision, type InUse } from "./fallback.ts";
+import type { JdClientOptions } from "./jd-client-options.ts";
+import type { Outbox } from "./outbox.ts";
+import { Session } from "./session.ts";
+import type { SessionNews, SessionTerms } from "./session-types.ts";
+import { Sessions } from "./sessions.ts";
+import { ShareCache } from "./share-cache.ts";
+import { TemplateTransactions } from "./template-transactions.ts";
+
+/** The half of the core that serves miners, as its upstream half sees it. */
+export interface MinerSide {
+  /** The miners' summed hashrate, in H/s. */
+  readonly hashrate: () => number;
+  /**
+   * Makes all work anew for what is mined for now: undefined is the miner alone. Returns why that does not fit, if it
+   * does not; then nothing has changed.
+   */
+  readonly rework: (terms: SessionTerms | undefined) => string | undefined;
+  /** Miners' targets must follow the pool's. */
+  readonly retarget: (terms: SessionTerms) => void;
+}
+
+/** Bytes of the extranonce that tell the channels of miners apart. */
+export const INDEX_SIZE = 2;
+/** Jobs whose purpose is remembered: as many as miners may still find shares for. */
+const MAX_JOBS = 128;
+
+/** The upstream half of the core: which upstream is mined for, and the sessions with it and the better ones. */
+export class UpstreamSide {
+  readonly #options: JdClientOptions;
+  readonly #outbox: Outbox;
+  readonly #miners: MinerSide;
+  readonly #cache = new ShareCache();
+  readonly #transactions: TemplateTransactions;
+  readonly #sessions: Sessions;
+  readonly #fallback: Fallback;
+  /** What jobs were made for, by `workId`; oldest first. */
+  readonly #madeFor = new Map<number, InUse>();
+  /** Not carried out yet. One decision may lead to others, which come after those that were made with it. */
+  readonly #decisions: FallbackDecision[] = [];
+  #isDeciding = false;
+
+  constructor(options: JdClientOptions, outbox: Outbox, miners: MinerSide) {
+    const { mode, upstreams, soloAfterMs, random, server } = options;
+    this.#options = options;
+    this.#outbox = outbox;
+    this.#miners = miners;
+    this.#transactions = new TemplateTransactions(server.hashing);
+    this.#sessions = new Sessions(outbox, (id, upstream) => this.#newSession(id, upstream));
+    this.#fallback = new Fallback({ upstreams: mode === null ? 0 : upstreams.length, soloAfterMs, random }, outbox.now);
+  }
+
+  /** What is mined for now. */
+  get inUse(): InUse {
+    return this.#fallback.inUse;
+  }
+
+  /** Where each upstream stands. */
+  get states(): readonly CandidateState[] {
+    return this.#fallback.states;
+  }
+
+  /** Shares that wait for their job to be taken. */
+  get cachedShares(): number {
+    return this.#cache.size;
+  }
+
+  /** Something happened to a session. What is said to one that has ended meanwhile is of no interest. */
+  onSession(input: SessionInput): void {
+    const session = this.#sessions.find(input.session);
+    if (session === undefined) return;
+    const news = newsOf(session, input);
+    if (news !== undefined) this.#heed(session, news);
+  }
+
+  /** The template provider said something, and miners have been told. */
+  onTemplateEvent(event: TemplateEvent): void {
+    switch (event.type) {
+      case "provider-connected":
+        return this.#transactions.clear();
+      case "provider-lost":
+        return this.#sessions.providerLost();
+      case "template":
+        return this.#wantTransactions(event.template.templateId);
+      case "prev-hash":
+        return;
+      case "transaction-data":
+        this.#transactions.add(event.templateId, event);
+        return this.#sessions.transactionsChanged();
+      case "transaction-data-refused":
+        this.#transactions.refuse(event.templateId);
+        return this.#sessions.transactionsChanged();
+      default:
+        return event satisfies never;
+    }
+  }
+
+  /** A second has passed, or it is the start. */
+  tick(): void {
+    const { now } = this.#outbox;
+    for (const { session, news } of this.#sessions.tick()) this.#heed(session, news);
+    this.#outbox.count("sharesDiscarded", "too-old", this.#cache.expire(now));
+    this.#decide(this.#fallback.tick(now));
+  }
+
+  /** Miners were given a job. */
+  mine(job: ActivatedJob<TemplateOrigin>): void {
+    this.#madeFor.set(job.workId, this.inUse);
+    for (const oldest of this.#madeFor.keys()) {
+      if (this.#madeFor.size <= MAX_JOBS) break;
+      this.#madeFor.delete(oldest);
+    }
+    this.#session?.mine(job);
+  }
+
+  /** A miner found a share. */
+  share(share: AcceptedShare): void {
+    const session = this.#sessions.knowing(share.workId);
+    if (session !== undefined) return session.share(share);
+    const wasForUpstream = typeof this.#madeFor.get(share.workId) === "number";
+    if (wasForUpstream) this.#outbox.count("sharesDiscarded", "session-ended");
+  }
+
+  /** A miner found a block, and the template provider has it. */
+  found(block: FoundBlock): void {
+    this.#sessions.knowing(block.workId)?.found(block);
+  }
+
+  /** The session that is mined for. */
+  get #session(): Session | undefined {
+    return typeof this.inUse === "number" ? this.#sessions.of(this.inUse) : undefined;
+  }
+
+  #wantTransactions(templateId: bigint): void {
+    if (this.#options.mode !== "FULLTEMPLATE" || !this.#transactions.want(templateId)) return;
+    this.#outbox.emit({ type: "request-transaction-data", templateId });
+  }
+
+  #heed(session: Session, news: SessionNews): void {
+    const terms = session === this.#session ? session.terms : undefined;
+    switch (news.type) {
+      case "ready":
+        return this.#decide(this.#fallback.ready(session.upstream, this.#outbox.now));
+      case "failed":
+        return this.#fail(session, news.failure);
+      case "target":
+        if (terms !== undefined) this.#miners.retarget(terms);
+        return;
+      case "prefix":
+        if (terms !== undefined) this.#rework();
+        return;
+      default:
+        return news satisfies never;
+    }
+  }
+
+  #fail(session: Session, failure: Failure): void {
+    const wasLeft = this.#sessions.isDraining(session);
+    const upstream = this.#nameOf(session.upstream);
+    this.#outbox.log(wasLeft ? "debug" : "warn", "upstream-failed", { upstream, ...failure });
+    this.#sessions.fail(session, failure);
+    if (!wasLeft) this.#decide(this.#fallback.failed(session.upstream, failure.code, this.#outbox.now));
+  }
+
+  #decide(decisions: readonly FallbackDecision[]): void {
+    this.#decisions.push(...decisions);
+    if (this.#isDeciding) return;
+    this.#isDeciding = true;
+    for (let next = this.#decisions.shift(); next !== undefined; next = this.#decisions.shift()) this.#carryOut(next);
+    this.#isDeciding = false;
+  }
+
+  #carryOut(decision: FallbackDecision): void {
+    switch (decision.type) {
+      case "dial":
+        return this.#sessions.begin(decision.upstream);
+      case "use":
+        return this.#use(decision);
+      case "release":
+        return this.#sessions.release(decision.upstream);
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  #use({ from, to, reason }: Extract<FallbackDecision, { readonly type: "use" }>): void {
+    this.#outbox.count("switches", reason);
+    const level = to === "solo" && reason !== "solo-mode" ? "warn" : "info";
+    this.#outbox.log(level, "upstream-changed", { from: this.#nameOf(from), to: this.#nameOf(to), reason });
+    this.#rework();
+  }
+
+  #rework(): void {
+    const session = this.#session;
+    const problem = this.#miners.rework(session?.terms);
+    if (problem === undefined) return;
+    if (session === undefined) throw new RangeError(`solo mining does not fit: ${problem}`);
+    this.#fail(session, { code: "extranonce-unusable", detail: problem });
+  }
+
+  #nameOf(inUse: InUse): string {
+    return typeof inUse === "number" ? (this.#options.upstreams[inUse]?.name ?? "") : inUse;
+  }
+
+  #newSession(id: SessionId, upstream: number): Session {
+    const { upstreams, mode, outputSpace, tokenTimeoutMs, answerTimeoutMs, server, reservedExtranonceSize } =
+      this.#options;
+    const rules = upstreams[upstream];
+    if (rules === undefined || mode === null) throw new RangeError(`there is no upstream ${upstream}`);
+    return new Session({
+      id,
+      upstream,
+      userIdentity: rules.userIdentity,
+      payout: { space: outputSpace, expectedScript: rules.expectedScript },
+      mode,
+      minExtranonceSize: INDEX_SIZE + reservedExtranonceSize,
+      versionRollingAllowed: server.versionRollingAllowed,
+      tokenTimeoutMs,
+      answerTimeoutMs,
+      hashrate: this.#miners.hashrate,
+      outbox: this.#outbox,
+      cache: this.#cache,
+      transactions: this.#transactions,
+    });
+  }
+}
+
+function newsOf(session: Session, input: SessionInput): SessionNews | undefined {
+  switch (input.type) {
+    case "session-up":
+      return session.up(input.setup);
+    case "pool-message":
+      return session.poolMessage(input.message);
+    case "jds-message":
+      return session.jdsMessage(input.message);
+    case "session-down":
+      return { type: "failed", failure: { code: "connection-lost", detail: input.reason } };
+    default:
+      return input satisfies never;
+  }
+}

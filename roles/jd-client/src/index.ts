@@ -1,0 +1,22 @@
+export { type JdClientConfig, jdClientConfig } from "./config.ts";
+export type {
+  CounterName,
+  JdClientEffect,
+  JdClientInput,
+  SessionId,
+  SessionInput,
+  SessionSetup,
+  UpstreamEffect,
+} from "./core/effects.ts";
+export type { FailureCode } from "./core/failure.ts";
+export {
+  Fallback,
+  type FallbackDecision,
+  type FallbackOptions,
+  type InUse,
+  type SwitchReason,
+} from "./core/fallback.ts";
+export { JdClientCore } from "./core/jd-client-core.ts";
+export type { JdClientOptions, UpstreamRules } from "./core/jd-client-options.ts";
+export type { JdClientStatus } from "./core/status.ts";
+export { jdClientRole } from "./role.ts";

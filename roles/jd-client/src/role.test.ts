@@ -1,0 +1,101 @@
+import { fromHex } from "@adit/bitcoin";
+import { BLOCK_BITS, HARD_BITS, newChain, TemplateServer } from "@adit/mining-shell/testing";
+import { describe, expect, test, vi } from "vitest";
+import { RunningClient, temporaryFolder } from "./testing/running-client.ts";
+import { SocketUpstream } from "./testing/socket-upstream.ts";
+
+/** For what has no message of its own to wait for. */
+async function eventually(check: () => void): Promise<void> {
+  await vi.waitFor(check, { timeout: 15_000, interval: 10 });
+}
+
+/** One input and one output, without a witness. */
+const TRANSACTION = fromHex(`0200000001${"07".repeat(32)}0000000000ffffffff0101${"00".repeat(7)}015100000000`);
+
+describe("a jd-client over real sockets", () => {
+  test("declares the template of its provider, and its miners' shares and blocks go where they should", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(BLOCK_BITS), { transactions: [TRANSACTION] });
+    provider.movesOn = false;
+    await using pool = await SocketUpstream.start(0);
+    pool.follow(provider);
+    pool.upstream.missing = [0];
+    await using client = await RunningClient.ready({
+      folder: folder.path,
+      templatePort: provider.port,
+      upstreams: [pool.ports],
+    });
+    await using miner = await client.miner();
+    const channel = await miner.open("extended", "bob");
+    await eventually(() =>
+      expect(client.status()).toMatchObject({ custom_jobs: 1, mining_for: expect.stringContaining("127.0.0.1") }),
+    );
+    const [revealed] = pool.upstream.named("ProvideMissingTransactionsSuccess");
+    expect(revealed?.transactionList).toEqual([TRANSACTION]);
+    await miner.submit(miner.find(channel, { block: true }), "left-corner");
+    await eventually(() => expect([provider.blocks.length, pool.upstream.credited]).toEqual([1, 1]));
+    expect(provider.faults).toEqual([]);
+    const order = pool.upstream.received.map(({ name }) => name).filter((name) => /^(Push|Submit)/.test(name));
+    expect(order).toHaveLength(2);
+    expect(await client.metrics()).toContain("sv2_jd_client_blocks_found_total 1");
+  });
+
+  test("mines on when its pool dies, alone and then for the next one, on the same connection of the miner", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(HARD_BITS));
+    await using backup = await SocketUpstream.start(1);
+    backup.follow(provider);
+    const first = await SocketUpstream.start(0);
+    first.follow(provider);
+    await using client = await RunningClient.ready({
+      folder: folder.path,
+      templatePort: provider.port,
+      upstreams: [first.ports, backup.ports],
+    });
+    await using miner = await client.miner();
+    const channel = await miner.open("extended", "bob");
+    await miner.submit(miner.find(channel));
+    await eventually(() => expect(first.upstream.credited).toBe(1));
+    await first[Symbol.asyncDispose]();
+    await eventually(() => expect(client.status()).toMatchObject({ custom_jobs: 2 }));
+    await miner.submit(miner.find(channel));
+    await eventually(() => expect(backup.upstream.credited).toBe(1));
+    expect([miner.rejected, channel.open]).toEqual([[], true]);
+    expect(miner.messages).toContain("SetExtranoncePrefix");
+  });
+
+  test("mines alone in solo mode, without a word to anybody but the template provider", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(BLOCK_BITS));
+    await using client = await RunningClient.ready({
+      folder: folder.path,
+      templatePort: provider.port,
+      mode: "SOLOMINING",
+    });
+    await using miner = await client.miner();
+    const channel = await miner.open("standard", "bob");
+    await miner.submit(miner.find(channel, { block: true }));
+    await eventually(() => expect(provider.blocks).toHaveLength(1));
+    expect(client.status()).toMatchObject({ mining_for: "solo", blocks_found: 1, upstreams: [] });
+  });
+
+  test("sends its miners' last shares to the pool when it is stopped", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(HARD_BITS));
+    await using pool = await SocketUpstream.start(0);
+    pool.follow(provider);
+    const client = await RunningClient.ready({
+      folder: folder.path,
+      templatePort: provider.port,
+      mode: "COINBASEONLY",
+      upstreams: [pool.ports],
+    });
+    await using miner = await client.miner();
+    const channel = await miner.open("extended", "bob");
+    await eventually(() => expect(client.status()).toMatchObject({ custom_jobs: 1 }));
+    for (let seed = 0; seed < 20; seed += 1) await miner.submit(miner.find(channel, { seed }));
+    await eventually(() => expect(miner.accepted).toBeGreaterThan(0));
+    await client[Symbol.asyncDispose]();
+    await eventually(() => expect(pool.upstream.credited).toBeGreaterThanOrEqual(miner.accepted));
+  });
+});

@@ -1,0 +1,35 @@
+import { randomBytes, randomInt } from "node:crypto";
+import { templateProviderUpstream } from "@adit/mining-shell";
+import type { RoleContext, RoleDefinition } from "@adit/role-kit";
+import { openNetwork } from "@adit/role-network";
+import { type JdClientConfig, jdClientConfig } from "./config.ts";
+import { EXTRANONCE_INDEXES } from "./core/jd-client-core.ts";
+import { JdClient } from "./jd-client.ts";
+import { endpointOf } from "./upstream-settings.ts";
+
+/** Bytes that tell miners apart which share a template provider and mine alone. */
+const SOLO_PREFIX_SIZE = 8;
+
+/** The jd-client role. */
+export const jdClientRole: RoleDefinition<JdClientConfig> = {
+  name: "jd-client",
+  title: "lets miners choose the transactions of their blocks, for a pool or alone",
+  envPrefix: "JDC",
+  config: jdClientConfig,
+  run,
+};
+
+async function run(config: JdClientConfig, context: RoleContext): Promise<void> {
+  const upstreams = config.upstreams.flatMap((entry) => [endpointOf(entry, "pool"), endpointOf(entry, "jds")]);
+  const dialled = [templateProviderUpstream(config.templateProviderType.Sv2Tp), ...upstreams];
+  const needsIroh = config.transport !== "tcp" || dialled.some(({ transport }) => transport !== "tcp");
+  await using network = await openNetwork({ iroh: config.iroh, needsIroh }, context);
+  const client = new JdClient({
+    config,
+    context,
+    network,
+    extranonceStart: randomInt(EXTRANONCE_INDEXES),
+    soloExtranoncePrefix: randomBytes(SOLO_PREFIX_SIZE),
+  });
+  await client.run();
+}

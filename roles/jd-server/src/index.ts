@@ -1,0 +1,2 @@
+export { type JdServerConfig, jdServerConfig } from "./config.ts";
+export { jdServerRole } from "./role.ts";
