@@ -1,4 +1,6 @@
+import { dirname } from "node:path";
 import { parseTicket } from "@adit/network-helpers/iroh";
+import type { Reachable } from "./dial.ts";
 import type { TestRole } from "./test-role.ts";
 
 /** Hashes a second of one mining device: next to nothing, so that several fit a busy machine. */
@@ -55,15 +57,16 @@ interface ServerOptions {
 /** A template provider on both transports. */
 export function templateProviderToml(
   folder: string,
-  options: ServerOptions & { readonly hashesPerBlock?: number } = {},
+  options: ServerOptions & { readonly hashesPerBlock?: number; readonly rpc?: boolean } = {},
 ): string {
-  const { listen = anyPort, logLevel = "debug", hashesPerBlock = 100_000 } = options;
+  const { listen = anyPort, logLevel = "debug", hashesPerBlock = 100_000, rpc = false } = options;
   return `${server(folder, listen, logLevel)}
 [embedded]
 data_path = "${folder}/chain"
 hashes_per_block = ${hashesPerBlock}
 template_interval_secs = 2
 min_interval = 1
+${rpc ? 'rpc_listen_address = "127.0.0.1:0"' : ""}
 ${iroh(folder, listen.udp)}${limits(options.limits ?? "")}`;
 }
 
@@ -86,8 +89,8 @@ export function nodeTemplateProviderToml(
 ): string {
   const { listen = anyPort, logLevel = "debug", extraSubmit = [], minIntervalSecs = 0, bitcoinNode = "" } = options;
   const tables = [
-    ...nodes.map((node) => nodeTable("nodes", node)),
-    ...extraSubmit.map((node) => nodeTable("extra_submit", node)),
+    ...nodes.map((node) => nodeTable("bitcoin_node.nodes", node)),
+    ...extraSubmit.map((node) => nodeTable("bitcoin_node.extra_submit", node)),
   ];
   return `${server(folder, listen, logLevel)}
 ${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
@@ -107,20 +110,27 @@ function nodeTable(key: string, node: NodeAccess): string {
     "cookiePath" in node
       ? `core_rpc_cookie_path = "${node.cookiePath}"`
       : `core_rpc_user = "${node.user}"\ncore_rpc_pass = "${node.password}"`;
-  return `[[bitcoin_node.${key}]]
+  return `[[${key}]]
 core_rpc_url = "${node.rpcUrl}"
 ${login}
 `;
 }
 
-/** A pool on both transports, whose templates come over TCP. */
+/** A pool on both transports, whose templates come over TCP unless told. */
 export function poolToml(
   folder: string,
-  templateProvider: TestRole,
-  options: ServerOptions & { readonly sharesPerMinute?: number; readonly shareBatchSize?: number } = {},
+  templateProvider: Reachable,
+  options: ServerOptions & {
+    readonly sharesPerMinute?: number;
+    readonly shareBatchSize?: number;
+    readonly templatesOver?: "tcp" | "iroh";
+    /** Authority public keys of jd-servers of their own. */
+    readonly jdServers?: readonly string[];
+    /** A job-declarator server inside: lines for its `[jds]`. */
+    readonly jds?: string;
+  } = {},
 ): string {
   const { listen = anyPort, logLevel = "debug", sharesPerMinute = SHARES_PER_MINUTE, shareBatchSize = 4 } = options;
-  const { address } = templateProvider.listener("tcp");
   return `${server(folder, listen, logLevel)}
 network = "regtest"
 coinbase_reward_script = "addr(bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080)"
@@ -131,15 +141,42 @@ ack_interval_secs = 1
 min_hashrate = 1000
 share_store_path = "${folder}/shares.db"
 ${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
+[job_declaration]
+authority_pubkeys = ${JSON.stringify(options.jdServers ?? [])}
+${options.jds === undefined ? "" : `[jds]\ntransport = "dual"\nlisten_address = "127.0.0.1:0"\n${options.jds}`}
 [template_provider_type.Sv2Tp]
-address = "${address}"
-public_key = "${templateProvider.details.authority_public_key}"
-`;
+${upstream(templateProvider, options.templatesOver ?? "tcp")}`;
 }
 
-/** A `[[upstreams]]` entry or the top of a mining device's config: the pool over one transport. */
-export function upstream(pool: TestRole, transport: "tcp" | "iroh"): string {
-  const { address, endpoint_id, ticket } = pool.listener(transport);
+/** The embedded chain of a template provider as a node, for the `nodes` of a jd-server (`table`: where they are listed). */
+export function embeddedNode(templateProvider: TestRole, table: string): string {
+  return nodeTable(table, {
+    rpcUrl: `http://${templateProvider.details.rpc_address}`,
+    cookiePath: `${dirname(templateProvider.logFile)}/chain/.cookie`,
+  });
+}
+
+/** A jd-server on both transports, with the embedded chain as its node. */
+export function jdServerToml(
+  folder: string,
+  templateProvider: TestRole,
+  options: ServerOptions & { readonly top?: string } = {},
+): string {
+  const { listen = anyPort, logLevel = "debug", top = "" } = options;
+  return `${server(folder, listen, logLevel)}
+network = "regtest"
+coinbase_reward_script = "addr(bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080)"
+${top}
+${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
+[bitcoin_node]
+data_path = "${folder}/node"
+poll_interval_secs = 0.2
+${embeddedNode(templateProvider, "bitcoin_node.nodes")}`;
+}
+
+/** A server over one transport, as client roles have it in their config: `[[upstreams]]`, the top of a mining device's. */
+export function upstream(server: Reachable, transport: "tcp" | "iroh"): string {
+  const { address, endpoint_id, ticket } = server.listener(transport);
   const where =
     transport === "tcp"
       ? hostAndPort(address)
@@ -147,7 +184,7 @@ export function upstream(pool: TestRole, transport: "tcp" | "iroh"): string {
 direct_addresses = ${JSON.stringify(parseTicket(ticket ?? "").addresses)}`;
   return `transport = "${transport}"
 ${where}
-authority_pubkey = "${pool.details.authority_public_key}"
+authority_pubkey = "${server.details.authority_public_key}"
 `;
 }
 

@@ -1,13 +1,18 @@
-import { type ByteStream, dialSv2, type Sv2Connection } from "@adit/network-helpers";
+import type { Protocol } from "@adit/codec";
+import { type ByteStream, dialSv2, type Sv2Client, type Sv2Connection } from "@adit/network-helpers";
 import { alpns, IrohNodeManager } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { decodeAuthorityPublicKey, pureCrypto } from "@adit/noise";
-import type { TestRole } from "./test-role.ts";
+import type { ReadyDetails, ReadyListener } from "./test-role.ts";
 
 const DIAL_MS = 20_000;
 
-/** A role as far as dialling it goes. */
-type Dialled = Pick<TestRole, "details" | "listener">;
+/** A server role as far as reaching it goes, or whatever stands in its place. */
+export interface Reachable {
+  readonly details: Pick<ReadyDetails, "authority_public_key">;
+  /** The listener of one transport. Throws when there is none. */
+  listener(transport: "tcp" | "iroh"): Pick<ReadyListener, "address" | "endpoint_id" | "ticket">;
+}
 
 /** An Iroh node on loopback, of a new identity. */
 export async function loopbackNode(): Promise<IrohNodeManager> {
@@ -23,7 +28,7 @@ export async function loopbackNode(): Promise<IrohNodeManager> {
 
 /** A bare stream to a server role, over TCP or from an Iroh node. */
 export async function dialStream(
-  role: Dialled,
+  role: Reachable,
   node: IrohNodeManager | undefined,
   alpn: string = alpns.mining.noise,
 ): Promise<ByteStream> {
@@ -34,7 +39,7 @@ export async function dialStream(
 
 /** A connection to a pool as an honest miner makes it. */
 export async function dialPool(
-  pool: Dialled,
+  pool: Reachable,
   node?: IrohNodeManager,
   authority: string = pool.details.authority_public_key,
 ): Promise<Sv2Connection<"mining">> {
@@ -46,15 +51,18 @@ export async function setUpMining(stream: ByteStream, authority: string): Promis
   return await setUp(stream, "mining", authority);
 }
 
+/** What a scenario's client says of itself. */
+export type Hello<P extends Protocol> = { readonly protocol: P } & Partial<Sv2Client<P>>;
+
 /** A secured connection of one protocol over a stream that is there already, which it takes over. */
-export async function setUp<P extends "mining" | "template_distribution">(
+export async function setUp<P extends Protocol>(
   stream: ByteStream,
-  protocol: P,
+  hello: P | Hello<P>,
   authority: string,
 ): Promise<Sv2Connection<P>> {
   return await dialSv2(
     stream,
-    { ...client, protocol },
+    { ...client, ...(typeof hello === "string" ? { protocol: hello } : hello) },
     {
       security: { noise: { crypto: pureCrypto, authority: decodeAuthorityPublicKey(authority) } },
       signal: new AbortController().signal,

@@ -10,8 +10,11 @@ import {
 import { alpns, type IrohNodeManager } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { encodeAuthorityPublicKey, pureCrypto, ResponderIdentity } from "@adit/noise";
-import { loopbackNode } from "./dial.ts";
+import { loopbackNode, type Reachable } from "./dial.ts";
 import { until } from "./until.ts";
+
+/** Longest wait for a client that may as well go on as it is. */
+const PATIENCE_MS = 100_000;
 
 /** What a hostile server does with one client, from the first frame on. The connection ends when it resolves. */
 export type Script<P extends Protocol> = (client: ServedClient<P>) => Promise<void>;
@@ -45,6 +48,12 @@ export class ServedClient<P extends Protocol> {
     return this.#heard.splice(0, at + 1)[at] as Extract<DialectMessage<P>, { name: N }>;
   }
 
+  /** Resolves to the next message of any name; undefined when the client leaves before there is one. */
+  async next(): Promise<DialectMessage<P> | undefined> {
+    await until("the client's next message", () => this.#gone || this.#heard.length > 0, PATIENCE_MS);
+    return this.#heard.shift();
+  }
+
   /** Sends a message. A client that has left hears none, which is no fault. */
   async say(message: DialectMessage<P>): Promise<void> {
     await this.raw(dialect(this.#protocol).encode(message));
@@ -72,7 +81,7 @@ export class ServedClient<P extends Protocol> {
   }
 
   /** Resolves when the client has ended the connection. */
-  async left(timeoutMs = 100_000): Promise<void> {
+  async left(timeoutMs = PATIENCE_MS): Promise<void> {
     await until("the client leaves", () => this.#gone, timeoutMs);
   }
 
@@ -127,7 +136,7 @@ class BrittleStream implements ByteStream {
 }
 
 /** A Stratum V2 server with a right key and a wrong mind: shakes hands, then follows its script. */
-export class HostileServer implements AsyncDisposable {
+export class HostileServer implements Reachable, AsyncDisposable {
   readonly authority: string;
   /** Clients so far. */
   clients = 0;
@@ -179,6 +188,17 @@ export class HostileServer implements AsyncDisposable {
     if (this.#node !== undefined) return `transport = "iroh"\nticket = "${this.#listener.ticket}"\n${key}\n`;
     const [host, port] = this.#listener.address.split(":");
     return `address = "${host}"\nport = ${port}\n${key}\n`;
+  }
+
+  /** What a client checks its certificate against. */
+  get details(): Reachable["details"] {
+    return { authority_public_key: this.authority };
+  }
+
+  listener(transport: "tcp" | "iroh"): ReturnType<Reachable["listener"]> {
+    const { address, endpointId = null, ticket = null } = this.#listener;
+    if ((transport === "iroh") === (ticket !== null)) return { address, endpoint_id: endpointId, ticket };
+    throw new Error(`the server does not listen on ${transport}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

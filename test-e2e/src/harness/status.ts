@@ -27,7 +27,17 @@ export interface RoleStatus {
   readonly template_provider: { readonly state: string };
   readonly blocks_found: number;
   /** Pool and template provider. */
-  readonly last_block: { readonly height: number; readonly hash: string; readonly result?: string } | null;
+  readonly last_block: {
+    readonly height: number;
+    readonly hash: string;
+    readonly result?: string;
+    /** Pool: who has found it, and who has chosen its transactions. */
+    readonly user_identity?: string;
+    readonly declared_by?: string | null;
+  } | null;
+  /** Pool: custom jobs taken, and shares credited on them. */
+  readonly custom_jobs: number;
+  readonly custom_job_shares: number;
   /** Template provider. */
   readonly chain: { readonly height: number; readonly tip_hash: string };
   readonly blocks: {

@@ -28,6 +28,10 @@ export interface ReadyDetails {
   readonly endpoint_id: string | null;
   /** Translator. */
   readonly downstream_address: string;
+  /** Template provider whose embedded chain is a node, too. */
+  readonly rpc_address: string;
+  /** Pool with a job-declarator server inside. */
+  readonly jds: { readonly listeners: readonly ReadyListener[] } | null;
 }
 
 /** A line of a role's log. */

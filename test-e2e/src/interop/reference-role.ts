@@ -7,7 +7,7 @@ import { runAdit } from "../harness/command.ts";
 import { until } from "../harness/until.ts";
 
 /** Roles of the reference implementation, by our name, and the programs that pnpm test:interop installs of them. */
-const programs = { pool: "pool_sv2", translator: "translator_sv2" } as const;
+const programs = { pool: "pool_sv2", translator: "translator_sv2", "jd-client": "jd_client_sv2" } as const;
 
 /** A role of the reference implementation that there is a program for. */
 export type ReferenceRoleName = keyof typeof programs;
