@@ -20,11 +20,16 @@ function roleOf(file: string): (typeof roles)[number] {
 
 test("there is an example for each way to run a role", () => {
   expect(files.toSorted()).toEqual([
+    "jd-client-coinbase-only.toml",
+    "jd-client-fallback.toml",
+    "jd-client-full-template.toml",
+    "jd-client-solo.toml",
     "jd-server-bitcoin-node.toml",
     "mining-device-sv1.toml",
     "mining-device-sv2.toml",
     "pool-dual.toml",
     "pool-iroh.toml",
+    "pool-job-declaration.toml",
     "pool-tcp.toml",
     "template-provider-bitcoin-node.toml",
     "template-provider-embedded.toml",

@@ -13,6 +13,8 @@ import { leaks, secretsBelow, textsBelow } from "./harness/secrets.ts";
 import { until } from "./harness/until.ts";
 
 const roleNames = ["template-provider", "pool", "translator", "mining-device"];
+/** What `--with-jd` adds: the miner's own template provider, and the jd-client. */
+const jdNames = ["miner-template-provider", "jd-client"];
 
 let folder: string;
 
@@ -48,7 +50,7 @@ function log(role: string): string {
 
 /** Every address a role of the demo said it listens on. */
 function addresses(): { readonly tcp: readonly string[]; readonly udp: readonly string[] } {
-  const logs = roleNames.map(log).join("");
+  const logs = [...roleNames, ...jdNames].map(log).join("");
   const matches = (pattern: RegExp): string[] => [...logs.matchAll(pattern)].map(([, found = ""]) => found);
   const tickets = new Set(matches(/"ticket":"(endpoint\w+)"/g));
   return {
@@ -89,12 +91,15 @@ test("the demo finds two blocks over Iroh, says so in its last line, and leaves 
     "blocks",
     "shares_accepted",
     "shares_rejected",
+    "declared_jobs",
+    "custom_job_shares",
     "upstream_transport",
     "upstream_path",
     "tip_height",
     "seconds",
   ]);
   expect(result).toMatchObject({ upstream_transport: "iroh", upstream_path: "direct" });
+  expect(result).toMatchObject({ declared_jobs: 0, custom_job_shares: 0 });
   expect(result["shares_rejected"]).toBeLessThanOrEqual(result["blocks"] as number);
   expect(result["blocks"]).toBeGreaterThanOrEqual(2);
   expect(result["tip_height"]).toBeGreaterThanOrEqual(2);
@@ -103,6 +108,26 @@ test("the demo finds two blocks over Iroh, says so in its last line, and leaves 
   expect(code).toBe(0);
   expect(addresses().tcp.length).toBeGreaterThanOrEqual(7);
   expect(addresses().udp.length).toBeGreaterThanOrEqual(2);
+  await expectNothingLeft();
+  const texts = new Map([...textsBelow(folder), ["stdout", stdout], ["stderr", stderr]]);
+  expect(leaks(secretsBelow(folder), texts)).toEqual([]);
+});
+
+test("with job declaration, every share is of a template that the miner chose, and its blocks are on the pool's chain", {
+  timeout: 330_000,
+}, async () => {
+  const { code, stdout, stderr } = await start("--with-jd", "--blocks", "2", "--timeout", "300").ended;
+  expect(stderr).not.toMatch(/adit demo:/);
+  const result = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Record<string, number | string>;
+  expect(code).toBe(0);
+  expect(result).toMatchObject({ upstream_transport: "iroh", upstream_path: "direct" });
+  expect(result["blocks"]).toBeGreaterThanOrEqual(2);
+  expect(result["declared_jobs"]).toBeGreaterThanOrEqual(2);
+  expect(result["custom_job_shares"]).toBeGreaterThan(0);
+  expect(result["custom_job_shares"]).toBe(result["shares_accepted"]);
+  // Pool and miner have a chain of one make: a block of it came over both sides' nodes.
+  expect(log("pool")).toContain('"msg":"job declared"');
+  expect(log("jd-client")).toMatch(/"result":"accepted","msg":"block accepted"/);
   await expectNothingLeft();
   const texts = new Map([...textsBelow(folder), ["stdout", stdout], ["stderr", stderr]]);
   expect(leaks(secretsBelow(folder), texts)).toEqual([]);

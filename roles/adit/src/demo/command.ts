@@ -12,7 +12,7 @@ export async function demoCommand(argv: readonly string[]): Promise<number> {
 }
 
 function readOptions(argv: readonly string[]): DemoOptions | string {
-  let values: { blocks?: string; json?: boolean; timeout?: string; dir?: string };
+  let values: { blocks?: string; json?: boolean; timeout?: string; dir?: string; "with-jd"?: boolean };
   try {
     values = parseArgs({ args: [...argv], options: flags }).values;
   } catch (error) {
@@ -22,7 +22,8 @@ function readOptions(argv: readonly string[]): DemoOptions | string {
   const timeoutSecs = values.timeout === undefined ? undefined : Number(values.timeout);
   if (blocks !== undefined && !(Number.isInteger(blocks) && blocks > 0)) return "--blocks takes a whole number above 0";
   if (timeoutSecs !== undefined && !(timeoutSecs > 0)) return "--timeout takes seconds above 0";
-  return { blocks, timeoutSecs, json: values.json === true, dir: values.dir ?? ".adit-demo" };
+  const { json = false, dir = ".adit-demo", "with-jd": withJd = false } = values;
+  return { blocks, timeoutSecs, json, dir, withJd };
 }
 
 const flags = {
@@ -30,4 +31,5 @@ const flags = {
   json: { type: "boolean" },
   timeout: { type: "string" },
   dir: { type: "string" },
+  "with-jd": { type: "boolean" },
 } as const;

@@ -13,6 +13,8 @@ export interface DemoOptions {
   readonly blocks: number | undefined;
   /** Gives up after this long. */
   readonly timeoutSecs: number | undefined;
+  /** Has the miner choose its transactions: adds its own template provider and a jd-client. */
+  readonly withJd: boolean;
   /** Prints the result as one JSON object in the last line. */
   readonly json: boolean;
   /** Folder for configs, keys, chain, shares and logs. */
@@ -82,21 +84,30 @@ class Demo {
   }
 
   async #startAll(configs: DemoConfigs): Promise<void> {
-    const templateProvider = await this.#start("template-provider", configs, configs.templateProvider());
-    const pool = await this.#start("pool", configs, configs.pool(templateProvider.details as unknown as ServerDetails));
-    const translator = await this.#start(
-      "translator",
-      configs,
-      configs.translator(pool.details as unknown as ServerDetails),
-    );
-    await this.#start("mining-device", configs, configs.miner(translator.details as { downstream_address: string }));
+    const { withJd } = this.#options;
+    const start = async (role: string, config: Promise<string>, as?: string): Promise<ServerDetails> =>
+      (await this.#start(configs, config, { role, as })).details as unknown as ServerDetails;
+    const templateProvider = await start("template-provider", configs.templateProvider(withJd));
+    const pool = await start("pool", configs.pool(templateProvider, withJd));
+    let upstream: Parameters<DemoConfigs["translator"]>[0] = { pool };
+    if (withJd) {
+      const ownConfig = configs.minersTemplateProvider(templateProvider);
+      const own = await start("template-provider", ownConfig, "miner-template-provider");
+      upstream = { jdClient: await start("jd-client", configs.jdClient({ pool, templateProvider: own })) };
+    }
+    const translator = await start("translator", configs.translator(upstream));
+    await start("mining-device", configs.miner(translator as unknown as { downstream_address: string }));
   }
 
-  async #start(name: string, configs: DemoConfigs, config: Promise<string>): Promise<ReadyMessage> {
+  async #start(
+    configs: DemoConfigs,
+    config: Promise<string>,
+    { role, as: name = role }: { readonly role: string; readonly as?: string | undefined },
+  ): Promise<ReadyMessage> {
     const files = { config: await config, log: configs.logFile(name) };
     // What starts now would be started behind the back of `stop`.
     if (this.#stopping) throw new Error(`${name} is not started: the demo stops`);
-    const process = new RoleProcess(name, files);
+    const process = new RoleProcess({ name, role }, files);
     const running: Running = { process, monitoring: null, status: {} };
     this.#running.push(running);
     const message = await process.ready(AbortSignal.any([this.#signal, AbortSignal.timeout(START_TIMEOUT_MS)]));

@@ -17,14 +17,17 @@ export class RoleProcess {
   readonly #ended: Promise<Ended>;
   #state: "starting" | "ready" | "ended" = "starting";
 
-  /** Starts `adit NAME -c CONFIG -f LOG`. */
-  constructor(name: string, files: { readonly config: string; readonly log: string }) {
+  /** Starts `adit ROLE -c CONFIG -f LOG`. */
+  constructor(
+    { name, role }: { readonly name: string; readonly role: string },
+    files: { readonly config: string; readonly log: string },
+  ) {
     this.name = name;
     this.logFile = files.log;
     const main = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../main.ts" : "../main.js", import.meta.url));
     // A group of its own: Ctrl-C reaches the demo alone, which then stops the roles in order. Should the demo be killed, the
     // channel to it breaks and the role drains by itself.
-    this.#child = fork(main, [name, "-c", files.config, "-f", files.log], {
+    this.#child = fork(main, [role, "-c", files.config, "-f", files.log], {
       detached: true,
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });

@@ -21,6 +21,8 @@ export interface RoleStatus {
   readonly hashrate?: number;
   readonly shares_accepted?: number;
   readonly shares_rejected?: number;
+  readonly custom_job_shares?: number;
+  readonly jds?: { readonly declarations: { readonly declared: number } } | null;
   readonly chain?: { readonly height: number };
   readonly blocks?: { readonly accepted: number; readonly elsewhere: number };
   readonly last_block?: { readonly height: number; readonly hash: string; readonly coinbase: CoinbaseStatus } | null;
@@ -46,7 +48,10 @@ export interface DemoResult {
   /** Shares that the pool credited, and those it refused. */
   readonly shares_accepted: number;
   readonly shares_rejected: number;
-  /** How the translator reaches the pool. */
+  /** Jobs that the pool's job-declarator server has checked, and shares that the pool credited on such jobs. */
+  readonly declared_jobs: number;
+  readonly custom_job_shares: number;
+  /** How the translator, or the jd-client, reaches the pool. */
   readonly upstream_transport: string | null;
   readonly upstream_path: string | null;
   readonly tip_height: number;
@@ -58,14 +63,25 @@ export function resultOf(snapshot: Snapshot): DemoResult {
   const status = (name: string): RoleStatus => snapshot.roles.find((role) => role.name === name)?.status ?? {};
   const pool = status("pool");
   const templateProvider = status("template-provider");
-  const upstream = status("translator").connections?.find(({ direction }) => direction === "upstream");
+  const upstream = poolConnection(snapshot);
   return {
     blocks: templateProvider.blocks?.accepted ?? 0,
     shares_accepted: pool.shares_accepted ?? 0,
     shares_rejected: pool.shares_rejected ?? 0,
+    declared_jobs: pool.jds?.declarations.declared ?? 0,
+    custom_job_shares: pool.custom_job_shares ?? 0,
     upstream_transport: upstream?.transport ?? null,
     upstream_path: upstream?.path ?? null,
     tip_height: templateProvider.chain?.height ?? 0,
     seconds: snapshot.seconds,
   };
+}
+
+/** The miner's side's connection to the pool: the translator's, or, where there is one, the jd-client's over Iroh. */
+function poolConnection({ roles }: Snapshot): ConnectionStatus | undefined {
+  const upstreamsOf = (name: string): readonly ConnectionStatus[] =>
+    (roles.find((role) => role.name === name)?.status.connections ?? []).filter(
+      ({ direction }) => direction === "upstream",
+    );
+  return upstreamsOf("jd-client").find(({ transport }) => transport === "iroh") ?? upstreamsOf("translator")[0];
 }
