@@ -11,6 +11,7 @@ export {
   toServerOptions,
 } from "./mining-settings.ts";
 export { type CloseCause, MiningShell, type MiningShellOptions } from "./mining-shell.ts";
+export { checkRewardScript, type RewardDescriptor, type RewardScript, rewardScript } from "./reward-script.ts";
 export {
   TemplateClient,
   type TemplateClientOptions,

@@ -91,6 +91,12 @@ describe("the jd-client's config", () => {
     expect(parse(solo)).toMatchObject({ mode: "SOLOMINING", upstreams: [] });
   });
 
+  test("has one endpoint for three protocols, so that no name can stand for all of them", () => {
+    expect(problems(`${hosted}\n[iroh]\nalpn = "own"\n`)).toEqual([
+      expect.stringMatching(/^iroh\.alpn: expected none/),
+    ]);
+  });
+
   test("reaches pool and job declarator each in its own way, under one authority or two", () => {
     const text = withUpstream(`
 authority_pubkey = "${KEY}"

@@ -1,6 +1,7 @@
 import {
   channelSettings,
   checkExtensions,
+  checkRewardScript,
   extensionSettings,
   miningLimits,
   notSupported,
@@ -9,7 +10,6 @@ import {
 import { address, processSettings } from "@adit/role-kit";
 import { checkServer, type ServerSettings, serverSettings } from "@adit/role-network";
 import { z } from "zod";
-import { checkDescriptor } from "./payout-script.ts";
 import { upstreamEntry } from "./upstream-settings.ts";
 
 /** What is left of a coinbase's 100 bytes of script beside the longest height, the longest extranonce and both pushes. */
@@ -100,6 +100,9 @@ export const jdClientConfig = z.strictObject(shape).superRefine((config, context
   }
   checkServer(listenerOf(config), context);
   checkExtensions(config, context);
+  if (config.iroh.alpn !== undefined) {
+    problem(["iroh", "alpn"], "expected none: one endpoint speaks three protocols, which are told apart by it");
+  }
   if (config.mode === "SOLOMINING" && config.upstreams.length > 0) {
     problem(["upstreams"], 'expected none: mode = "SOLOMINING" mines for no pool');
   }
@@ -107,10 +110,10 @@ export const jdClientConfig = z.strictObject(shape).superRefine((config, context
     problem(["upstreams"], `expected at least one [[upstreams]]: mode = "${config.mode}" mines for a pool`);
   }
   const { network, coinbaseRewardScript } = config;
-  checkDescriptor({ descriptor: coinbaseRewardScript, network }, ["coinbaseRewardScript"], context);
+  checkRewardScript({ descriptor: coinbaseRewardScript, network }, ["coinbaseRewardScript"], context);
   for (const [at, { expectedRewardScript: descriptor }] of config.upstreams.entries()) {
     const path = ["upstreams", at, "expectedRewardScript"];
-    if (descriptor !== undefined) checkDescriptor({ descriptor, network }, path, context);
+    if (descriptor !== undefined) checkRewardScript({ descriptor, network }, path, context);
   }
 });
 

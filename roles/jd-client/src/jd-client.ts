@@ -2,6 +2,7 @@ import { once } from "node:events";
 import {
   MiningShell,
   miningListener,
+  rewardScript,
   TemplateClient,
   templateProviderUpstream,
   toServerOptions,
@@ -13,7 +14,6 @@ import type { JdClientEffect, JdClientInput, SessionId, UpstreamEffect } from ".
 import { JdClientCore } from "./core/jd-client-core.ts";
 import type { JdClientOptions } from "./core/jd-client-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
-import { payoutScript } from "./payout-script.ts";
 import { UpstreamLink } from "./upstream-link.ts";
 import { upstreamName } from "./upstream-settings.ts";
 
@@ -232,16 +232,16 @@ function printable(effect: JdClientEffect): JdClientEffect {
 
 function optionsOf({ config, network, extranonceStart, soloExtranoncePrefix }: JdClientParts): JdClientOptions {
   const { network: chain, coinbaseRewardScript, mode } = config;
+  const scriptOf = (descriptor: string): Uint8Array => rewardScript({ descriptor, network: chain }).script;
   return {
     server: { ...toServerOptions(config), hashing: network.hashing, coinbaseTag: config.jdcSignature },
     mode: mode === "SOLOMINING" ? null : mode,
     upstreams: config.upstreams.map((entry, at) => ({
       name: upstreamName(entry, at),
       userIdentity: entry.userIdentity,
-      expectedScript:
-        entry.expectedRewardScript === undefined ? undefined : payoutScript(entry.expectedRewardScript, chain),
+      expectedScript: entry.expectedRewardScript === undefined ? undefined : scriptOf(entry.expectedRewardScript),
     })),
-    soloScript: payoutScript(coinbaseRewardScript, chain),
+    soloScript: scriptOf(coinbaseRewardScript),
     reservedExtranonceSize: config.reservedDownstreamRollableExtranonceSize,
     soloExtranoncePrefix,
     extranonceStart,

@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { hex } from "@adit/bitcoin";
-import { templateProviderUpstream, toChannelLimits } from "@adit/mining-shell";
+import { rewardScript, templateProviderUpstream, toChannelLimits } from "@adit/mining-shell";
 import { type ConfigError, configReference, parseConfig } from "@adit/role-kit";
 import { describe, expect, test } from "vitest";
 import type { PoolConfig } from "./config.ts";
-import { outputConstraints, rewardOf } from "./reward.ts";
+import { outputConstraints } from "./reward.ts";
 import { poolRole } from "./role.ts";
 
 /** The keys and values of the reference implementation's pool example, with a Template Distribution upstream. */
@@ -54,7 +54,7 @@ describe("the pool's config", () => {
       poolSignature: "Stratum V2 SRI Pool",
       sharesPerMinute: 6,
     });
-    expect(rewardOf(config).network).toBe("testnet4");
+    expect(rewardScript({ descriptor: config.coinbaseRewardScript, network: config.network }).network).toBe("testnet4");
     expect(templateProviderUpstream(config.templateProviderType.Sv2Tp)).toMatchObject({
       transport: "tcp",
       address: "127.0.0.1",
@@ -181,7 +181,7 @@ describe("the reward", () => {
     ["pkh(0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798)", 8 + 1 + 25, 4],
     [`raw(${"ac".repeat(300)})`, 8 + 3 + 300, 1200],
   ])("asks the template provider to keep room for %s", (coinbaseRewardScript, size, sigops) => {
-    expect(outputConstraints(rewardOf({ coinbaseRewardScript }))).toEqual({
+    expect(outputConstraints(rewardScript({ descriptor: coinbaseRewardScript, network: undefined }))).toEqual({
       name: "CoinbaseOutputConstraints",
       coinbaseOutputMaxAdditionalSize: size,
       coinbaseOutputMaxAdditionalSigops: sigops,
@@ -191,7 +191,7 @@ describe("the reward", () => {
   test("is the same script on every network its address is of", () => {
     const coinbaseRewardScript = "addr(tb1qa0sm0hxzj0x25rh8gw5xlzwlsfvvyz8u96w3p8)";
     const scripts = (["testnet4", "signet"] as const).map((network) =>
-      hex(rewardOf({ coinbaseRewardScript, network }).script),
+      hex(rewardScript({ descriptor: coinbaseRewardScript, network }).script),
     );
     expect(scripts[0]).toBe(scripts[1]);
     expect(scripts[0]).toBe("0014ebe1b7dcc293ccaa0ee743a86f89df8258c208fc");

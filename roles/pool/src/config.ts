@@ -1,12 +1,16 @@
-import { BitcoinError } from "@adit/bitcoin";
 import { checkJds, jdsSettings } from "@adit/job-declarator";
-import { channelSettings, checkExtensions, extensionSettings, templateProviderType } from "@adit/mining-shell";
+import {
+  channelSettings,
+  checkExtensions,
+  checkRewardScript,
+  extensionSettings,
+  templateProviderType,
+} from "@adit/mining-shell";
 import { decodeAuthorityPublicKey } from "@adit/noise";
 import { processSettings } from "@adit/role-kit";
 import { checkServer, serverSettings } from "@adit/role-network";
 import { z } from "zod";
 import { poolLimits } from "./limits.ts";
-import { rewardOf } from "./reward.ts";
 
 const jobDeclaration = z
   .strictObject({
@@ -73,7 +77,8 @@ const shape = {
 /** The pool's config: every key of its TOML file in camelCase. */
 export const poolConfig = z.strictObject(shape).superRefine((config, context) => {
   checkServer(config, context);
-  checkReward(config, context);
+  const { coinbaseRewardScript: descriptor, network } = config;
+  checkRewardScript({ descriptor, network }, ["coinbaseRewardScript"], context);
   checkExtensions(config, context);
   checkJobDeclaration(config, context);
 });
@@ -97,14 +102,4 @@ function checkJobDeclaration(config: PoolConfig, context: z.core.$RefinementCtx)
   if (jds.transport === "tcp" || config.transport === "tcp" || iroh.alpn === undefined) return;
   const message = "expected no alpn: one endpoint serves miners and job-declarator clients, and tells them apart by it";
   context.addIssue({ code: "custom", path: ["iroh", "alpn"], message, input: iroh });
-}
-
-function checkReward(config: Parameters<typeof rewardOf>[0], context: z.core.$RefinementCtx): void {
-  try {
-    rewardOf(config);
-  } catch (error) {
-    if (!(error instanceof BitcoinError)) throw error;
-    const message = `expected a payable descriptor: ${error.message}`;
-    context.addIssue({ code: "custom", path: ["coinbaseRewardScript"], message, input: undefined });
-  }
 }

@@ -7,18 +7,18 @@ import {
   judgeCustomJob,
   UsedTokens,
 } from "@adit/job-declarator";
+import type { RewardScript } from "@adit/mining-shell";
 import { decodeAuthorityPublicKey } from "@adit/noise";
 import type { RoleContext } from "@adit/role-kit";
 import { loadAuthority, type Network, type Served } from "@adit/role-network";
 import type { PoolConfig } from "./config.ts";
-import type { Reward } from "./reward.ts";
 
 /** What {@link JobDeclaration.open} works with. */
 export interface JobDeclarationParts {
   readonly config: PoolConfig;
   readonly context: RoleContext;
   readonly network: Network;
-  readonly reward: Reward;
+  readonly reward: RewardScript;
 }
 
 interface Opened {

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { type ChainTip, MiningServer } from "@adit/channels";
 import {
   miningListener,
+  type RewardScript,
   TemplateClient,
   type TemplateEvent,
   templateProviderUpstream,
@@ -18,7 +19,7 @@ import { toPoolLimits } from "./limits.ts";
 import { type PoolMetrics, poolMetrics } from "./metrics.ts";
 import { Miners } from "./miners.ts";
 import { ProvidersWork, Readiness } from "./readiness.ts";
-import { outputConstraints, type Reward, rewardOutputs } from "./reward.ts";
+import { outputConstraints, rewardOutputs } from "./reward.ts";
 import { poolStatus } from "./status.ts";
 
 /** What a {@link Pool} is made of; whoever opened network and store closes them. */
@@ -27,7 +28,7 @@ export interface PoolParts {
   readonly context: RoleContext;
   readonly network: Network;
   readonly store: ShareStore;
-  readonly reward: Reward;
+  readonly reward: RewardScript;
   /** Undefined for a pool without custom jobs. */
   readonly declaration: JobDeclaration | undefined;
   readonly extranonceStart: number;

@@ -1,12 +1,11 @@
 import { randomInt } from "node:crypto";
-import { templateProviderUpstream } from "@adit/mining-shell";
+import { rewardScript, templateProviderUpstream } from "@adit/mining-shell";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
 import { openNetwork } from "@adit/role-network";
 import { openSqliteStore, type ShareStore, type SqliteStoreOptions } from "@adit/share-store";
 import { type PoolConfig, poolConfig } from "./config.ts";
 import { JobDeclaration } from "./job-declaration.ts";
 import { EXTRANONCE_INDEXES, Pool } from "./pool.ts";
-import { rewardOf } from "./reward.ts";
 
 /** The pool role. */
 export const poolRole: RoleDefinition<PoolConfig> = {
@@ -38,7 +37,7 @@ export async function runPool(
   const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);
   const transports = [config.transport, transport, config.jds?.transport ?? "tcp"];
   const needsIroh = transports.some((one) => one !== "tcp");
-  const reward = rewardOf(config);
+  const reward = rewardScript({ descriptor: config.coinbaseRewardScript, network: config.network });
   await using network = await openNetwork({ iroh: config.iroh, needsIroh }, context);
   await using store = await openStore({
     path: config.shareStorePath,
