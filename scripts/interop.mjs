@@ -92,6 +92,7 @@ if (!isThere("cargo")) {
 install();
 installCapnp();
 cargo(["build", "--quiet", "--locked"], "target");
+cargo(["build", "--quiet", "--locked", "--package", "jds-peer"], "target");
 installRoles();
 const environment = { ADIT_INTEROP_BIN: join(cache, "target", "debug"), ADIT_INTEROP_ROLES: roleFolder };
 process.exit(runTests(["interop"], environment));

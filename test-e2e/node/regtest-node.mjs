@@ -16,6 +16,8 @@ const { values: options } = parseArgs({
     "p2p-port": { type: "string" },
     /** host:port of the only node to connect to. */
     peer: { type: "string" },
+    /** Takes no transactions of its peer, blocks only. */
+    "blocks-only": { type: "boolean" },
     /** Where the chain is kept. */
     folder: { type: "string" },
     /** Compact target, hexadecimal, of every block from the last premined one on. Without it, that of regtest. */
@@ -115,6 +117,7 @@ async function run() {
   const premined = Number(options.premine);
   if (options.bits !== undefined) harden(node.chain, Number.parseInt(options.bits, 16), premined);
   answerAsOthersDo(node);
+  node.pool.options.noRelay = options["blocks-only"] === true;
   // It would ask name servers on the internet for its own address.
   node.pool.discoverExternal = async () => {};
   node.on("error", (error) => process.stderr.write(`${error.stack}\n`));

@@ -13,13 +13,13 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** Takes one token if there is one. A clock that stepped back refills nothing. */
-  take(now: number): boolean {
+  /** Takes one token, or as many as `count` says, if they are there. A clock that stepped back refills nothing. */
+  take(now: number, count = 1): boolean {
     const elapsed = Math.max(0, now - this.#at);
     this.#tokens = Math.min(this.#burst, this.#tokens + (elapsed / 1000) * this.#perSecond);
     this.#at = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    if (this.#tokens < count) return false;
+    this.#tokens -= count;
     return true;
   }
 }

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hex, type Network, pureHashing } from "@adit/bitcoin";
-import { DECLARE_TX_DATA } from "@adit/codec";
-import { defaultListenLimits, serveSv2 } from "@adit/network-helpers";
+import { DECLARE_TX_DATA, encodeHeader } from "@adit/codec";
+import { type ByteStream, defaultListenLimits, serveSv2 } from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
 import { pureCrypto } from "@adit/noise";
 import { type MetricsRegister, metricsRegister, openLog } from "@adit/role-kit";
@@ -24,6 +24,8 @@ interface Embedded extends AsyncDisposable {
   readonly server: JobDeclaratorServer;
   readonly metrics: MetricsRegister;
   client(flags?: number): Promise<JdClient>;
+  /** A stream to it on which nothing was said. */
+  dial(): Promise<ByteStream>;
 }
 
 async function embed(settings: Partial<JdsSettings> = {}): Promise<Embedded> {
@@ -51,10 +53,12 @@ async function embed(settings: Partial<JdsSettings> = {}): Promise<Embedded> {
     signal: stop.signal,
   });
   const [{ address } = { address: null }] = listeners.status();
+  const dial = (): Promise<ByteStream> => tcp().dial(address ?? "", stop);
   return {
     server,
     metrics,
-    client: async (flags = DECLARE_TX_DATA) => JdClient.over(await tcp().dial(address ?? "", stop), null, flags),
+    client: async (flags = DECLARE_TX_DATA) => JdClient.over(await dial(), null, flags),
+    dial,
     [Symbol.asyncDispose]: async () => {
       await listeners[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
@@ -130,6 +134,22 @@ describe("a job-declarator server inside a pool without nodes", () => {
     const closed = 'sv2_jd_server_clients_closed_total{reason="token-flood"} 1';
     expect(await sample(pool.metrics, "clients_closed_total")).toBe(closed);
   });
+});
+
+test("a client that stops in the middle of a frame is closed in time, and one between frames is not", async () => {
+  const { limits } = jdsSettings.parse({});
+  await using pool = await embed({ limits: { ...limits, frameTimeoutSecs: 0.3 } });
+  const stream = await pool.dial();
+  await using stalling = await JdClient.over(stream, null);
+  await using other = await pool.client();
+  await stalling.token();
+  await other.token();
+  await stream.write(encodeHeader({ extensionType: 0, channelMsg: false, messageType: 0x57, length: 2_000_000 }));
+  await stream.write(new Uint8Array(1_000));
+  await expect(stalling.next("DeclareMiningJobError")).rejects.toThrow();
+  const closed = 'sv2_jd_server_clients_closed_total{reason="frame-timeout"} 1';
+  expect(await sample(pool.metrics, "clients_closed_total")).toBe(closed);
+  expect((await other.token(2)).requestId).toBe(2);
 });
 
 describe("a job-declarator server with two nodes", () => {

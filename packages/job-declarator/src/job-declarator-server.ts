@@ -50,6 +50,7 @@ export class JobDeclaratorServer implements AsyncDisposable {
   readonly #metrics: DeclaratorMetrics;
   readonly #totals: DeclaratorTotals = { tokens: 0, declared: 0, refusedByCode: new Map(), solvedBlocks: 0 };
   readonly #connections = new Map<ConnectionId, Connection>();
+  readonly #frameTimeoutSecs: number;
   readonly #going = new Set<Promise<void>>();
   readonly #ticking: NodeJS.Timeout;
   readonly #fail: (error: unknown) => void;
@@ -59,6 +60,7 @@ export class JobDeclaratorServer implements AsyncDisposable {
     const { settings, network } = options;
     this.#nodes = nodes;
     this.#network = network;
+    this.#frameTimeoutSecs = settings.limits.frameTimeoutSecs;
     this.#ports = ports;
     this.server = jobDeclarationServer(settings.fullTemplateModeRequired);
     const minter = new TokenMinter({
@@ -135,7 +137,20 @@ export class JobDeclaratorServer implements AsyncDisposable {
 
   #tick(): void {
     this.#nodes?.tick();
+    this.#cutStalled();
     this.#step({ type: "tick" });
+  }
+
+  /** Half a frame is memory that its sender decides on, and it may be one of megabytes. */
+  #cutStalled(): void {
+    const seconds = this.#frameTimeoutSecs;
+    const latest = performance.now() - seconds * 1000;
+    const detail = `has not sent the rest of a frame in ${seconds} s`;
+    for (const [id, connection] of this.#connections) {
+      const { awaitingFrameSince } = connection.info();
+      if (awaitingFrameSince === null || awaitingFrameSince > latest) continue;
+      this.#close({ type: "close", connection: id, reason: "frame-timeout", detail });
+    }
   }
 
   #onTip(tip: DeclaratorTip): void {

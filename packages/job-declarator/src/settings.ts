@@ -15,6 +15,12 @@ export const declaratorLimits = z
   .strictObject({
     ...listenLimits,
     maxConnections: count(1_000, "clients at once", 100_000),
+    maxConnectionsPerSource: count(
+      16,
+      "clients at once from one IPv4 address, IPv6 /64 or endpoint id: each may send megabytes, and have them checked",
+    ),
+    firstRequestSecs: seconds(30, "longest wait for a client's first request for a token"),
+    frameTimeoutSecs: seconds(60, "longest wait for the rest of a frame, however large, from its header on"),
     maxTokensPerConnection: count(4, "tokens one client holds that it has not declared a job with", 1_000),
     maxTokens: count(4_096, "the same of all clients; further requests wait"),
     tokensPerSecond: z
@@ -38,6 +44,11 @@ export const declaratorLimits = z
       .max(16 * 2 ** 30)
       .default(256 * 2 ** 20)
       .describe("bytes of declared jobs; transactions they share count once"),
+    maxTransactionsPerMinute: count(
+      100_000,
+      "transactions of a client's declarations that are looked at in a minute; 240 bytes that it provides count as one",
+      100_000_000,
+    ),
     maxMessagesPerMinute: count(
       600,
       "messages a client may send in a minute, solutions apart; it is closed beyond them",
@@ -190,6 +201,7 @@ export function jdsServerSettings(
 /** The limits as the core takes them. */
 export function toDeclaratorLimits(limits: DeclaratorLimitSettings): DeclaratorLimits {
   return {
+    firstRequestMs: limits.firstRequestSecs * 1000,
     maxTokensPerConnection: limits.maxTokensPerConnection,
     maxTokens: limits.maxTokens,
     tokensPerSecond: limits.tokensPerSecond,
@@ -203,6 +215,7 @@ export function toDeclaratorLimits(limits: DeclaratorLimitSettings): DeclaratorL
     maxJobsPerConnection: limits.maxDeclaredJobsPerConnection,
     maxJobs: limits.maxDeclaredJobs,
     maxJobBytes: limits.maxDeclaredJobBytes,
+    maxTransactionsPerMinute: limits.maxTransactionsPerMinute,
     maxMessagesPerMinute: limits.maxMessagesPerMinute,
     maxSolutionsPerMinute: limits.maxSolutionsPerMinute,
   };

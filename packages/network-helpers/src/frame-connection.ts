@@ -8,6 +8,8 @@ import { CoalescingWriter, type FrameWriter } from "./frame-writer.ts";
 export interface ConnectionInfo extends StreamInfo {
   /** Frames that were read. */
   readonly framesIn: number;
+  /** Since when, on `performance.now()`, the payload of a frame is waited for; null between frames. */
+  readonly awaitingFrameSince: number | null;
   /** Frames that were given to the transport. */
   readonly framesOut: number;
   /** Whether the frames are sealed by Noise. */
@@ -57,6 +59,7 @@ export class StreamFrameConnection implements FrameConnection {
     return {
       ...this.#stream.info(),
       framesIn: this.reader.framesIn,
+      awaitingFrameSince: this.reader.awaitingSince,
       framesOut: this.writer.framesOut,
       encryption: this.#encryption,
       id: this.#id,

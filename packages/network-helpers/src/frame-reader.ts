@@ -25,6 +25,7 @@ export class StreamFrameReader implements FrameReader {
   readonly #hint: string;
   #maxPayload: number;
   #framesIn = 0;
+  #awaitingSince: number | null = null;
 
   /** `inbox` holds or pulls the stream's bytes. `hint` is added to the error when not even one frame could be read. */
   constructor(stream: ByteStream, options: FrameReaderOptions) {
@@ -42,6 +43,11 @@ export class StreamFrameReader implements FrameReader {
   /** Frames read. */
   get framesIn(): number {
     return this.#framesIn;
+  }
+
+  /** Since when, on `performance.now()`, the payload of a frame is waited for; null between frames. */
+  get awaitingSince(): number | null {
+    return this.#awaitingSince;
   }
 
   setMaxPayload(bytes: number): void {
@@ -73,7 +79,9 @@ export class StreamFrameReader implements FrameReader {
       throw this.#fault("frame-too-large", message);
     }
     const size = this.#cipher.payloadSize(length);
+    this.#awaitingSince = performance.now();
     if (!(await this.#inbox.fill(size))) throw this.#cutShort();
+    this.#awaitingSince = null;
     return { ...header, payload: this.#open(() => this.#cipher.openPayload(this.#inbox.take(size), length)) };
   }
 

@@ -41,7 +41,7 @@ describe.each(transports)("secure framing over $name", ({ make, address }) => {
       })(),
       (async () => expect(await take(client, 1)).toEqual([frame(7).subarray(6)]))(),
     ]);
-    expect(client.info()).toMatchObject({ encryption, framesOut: sizes.length, framesIn: 1 });
+    expect(client.info()).toMatchObject({ encryption, framesOut: sizes.length, framesIn: 1, awaitingFrameSince: null });
     await Promise.all([client[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
   });
 

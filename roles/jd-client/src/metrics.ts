@@ -30,6 +30,7 @@ export function jdClientMetrics(register: MetricsRegister, status: () => JdClien
       help: "Shares of miners answered with SubmitShares.Error",
       labels: ["error_code"],
     }),
+    sharesSolo: plain("shares_solo", "Accepted shares of work that pays to the miner alone"),
     sharesSubmitted: plain("shares_submitted", "Shares sent to pools"),
     sharesAcknowledged: plain("shares_acknowledged", "Shares that pools have credited"),
     sharesRejectedUpstream: labelled("shares_rejected_upstream", "error_code", "Shares that pools have rejected"),

@@ -70,9 +70,9 @@ export class TemplateClient {
     return this.#requests;
   }
 
-  /** A template on a new tip: all earlier ones are worthless. */
-  startTip(start: NewlySent & { readonly headerTimestamp: number }): void {
-    this.#templates.clear();
+  /** A template on a tip that is told with it. Unless it is told again, all earlier templates are worthless. */
+  startTip(start: NewlySent & { readonly headerTimestamp: number; readonly isToldAgain: boolean }): void {
+    if (!start.isToldAgain) this.#templates.clear();
     this.#headerTimestamp = start.headerTimestamp;
     this.addTemplate(start);
   }

@@ -62,15 +62,18 @@ describe("a template client", () => {
     expect([ask(2), ask(2), ask(2), ask(2)]).toEqual([["send"], ["send"], ["send"], ["close"]]);
   });
 
-  test("gets another template for the same tip when it changes its constraints", () => {
+  test("gets another template with the same tip when it changes its constraints, and has the one before still", () => {
     const harness = new Harness();
     const before = harness.join(1);
     const room = { coinbaseOutputMaxAdditionalSize: 999_708, coinbaseOutputMaxAdditionalSigops: 0 };
     harness.message(1, { name: "CoinbaseOutputConstraints", ...room });
     const after = harness.work(1);
-    expect(after.prevHash).toBe(before.prevHash);
-    expect(after.template).toMatchObject({ futureTemplate: false, merklePath: [] });
+    expect(after.prevHash).not.toBe(before.prevHash);
+    expect(after.prevHash).toMatchObject({ prevHash: before.prevHash.prevHash, templateId: after.template.templateId });
+    expect(after.template).toMatchObject({ futureTemplate: true, merklePath: [] });
     expect(after.template.templateId).toBeGreaterThan(before.template.templateId);
+    harness.message(1, { name: "RequestTransactionData", templateId: before.template.templateId });
+    expect(harness.sent.get(1)?.at(-1)).toMatchObject({ name: "RequestTransactionDataSuccess" });
   });
 
   test("gets the transactions of a template, which lead with the coinbase to its merkle root", () => {

@@ -90,8 +90,8 @@ const poorest = { feeThreshold: 1n, minIntervalMs: 0 };
 /**
  * Template Distribution for all clients of one source of templates (spec chapter 7), without I/O.
  *
- * A client's first message is CoinbaseOutputConstraints; the answer is a future template and the SetNewPrevHash that
- * starts it, as soon as there is a tip. After that come better templates on the same tip, and on a new tip again the
+ * A client's first message is CoinbaseOutputConstraints; the answer, to each, is a future template and the SetNewPrevHash
+ * that starts it, as soon as there is a tip. After that come better templates on the same tip, and on a new tip again the
  * pair. Solutions are judged against the template they name; TDP has no answer to them, so a refused one is an effect
  * and nothing else.
  */
@@ -191,23 +191,22 @@ export class TemplateServer {
     if (!fitsInBlock(room)) {
       return [close(id, `no block has room for ${room.maxAdditionalSize} bytes of coinbase outputs`)];
     }
-    const hasTip = client.lastTemplateId !== undefined;
+    const isToldAgain = client.lastTemplateId !== undefined;
     client.room = room;
-    if (this.#source.tip === undefined) return [];
-    if (!hasTip) return this.#startOnTip(id, client, { now, room });
-    return this.#update(id, client, { now, template: this.#source.template(room) });
+    // Whoever has other constraints may have begun anew: jd_client_sv2 0.6.0 does so after a fallback, and awaits the tip.
+    return this.#source.tip === undefined ? [] : this.#startOnTip(id, client, { now, room, isToldAgain });
   }
 
   /** A future template on the tip, and the SetNewPrevHash that starts it. */
   #startOnTip(
     id: ClientId,
     client: TemplateClient,
-    { now, room }: { readonly now: number; readonly room: CoinbaseRoom },
+    { now, room, isToldAgain }: { readonly now: number; readonly room: CoinbaseRoom; readonly isToldAgain: boolean },
   ): readonly TemplateServerEffect[] {
     const template = this.#source.template(room);
     const templateId = this.#nextId(now);
     const headerTimestamp = this.#source.startTime(now);
-    client.startTip({ templateId, template, headerTimestamp, now });
+    client.startTip({ templateId, template, headerTimestamp, now, isToldAgain });
     const messages = [
       newTemplateMessage(templateId, template, true),
       setNewPrevHashMessage(templateId, template, headerTimestamp),
@@ -265,7 +264,7 @@ export class TemplateServer {
     this.#firstIdOfTip = this.#lastId + 1n;
     this.#leaveTip();
     const announcements = [...this.#clients].flatMap(([id, client]) =>
-      client.room === undefined ? [] : this.#startOnTip(id, client, { now, room: client.room }),
+      client.room === undefined ? [] : this.#startOnTip(id, client, { now, room: client.room, isToldAgain: false }),
     );
     return [{ type: "forget-templates" }, ...announcements];
   }

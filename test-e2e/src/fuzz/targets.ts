@@ -28,6 +28,11 @@ const entries: Readonly<Record<string, Entry>> = {
   "bitcoin-descriptors": { load: async () => (await import("./targets/bitcoin.ts")).descriptorText, isGuided: true },
   "config-text": { load: async () => (await import("./targets/config.ts")).configText, isGuided: true },
   "config-overrides": { load: async () => (await import("./targets/config.ts")).configOverrides, isGuided: false },
+  "jd-tokens": { load: async () => (await import("./targets/declared-bytes.ts")).tokens, isGuided: true },
+  "jd-coinbases": { load: async () => (await import("./targets/declared-bytes.ts")).coinbases, isGuided: true },
+  "job-declarator": { load: async () => (await import("./targets/job-declarator.ts")).jobDeclarator, isGuided: false },
+  "custom-jobs": { load: async () => (await import("./targets/custom-jobs.ts")).customJobs, isGuided: false },
+  "jd-client": { load: async () => (await import("./targets/jd-client.ts")).jdClient, isGuided: false },
   addresses: { load: async () => (await import("./targets/addresses.ts")).addresses, isGuided: true },
   "lasting-mining-server": {
     load: async () => (await import("./targets/lasting.ts")).lastingServer(),

@@ -3,6 +3,8 @@ import { parseTicket } from "@adit/network-helpers/iroh";
 import type { Reachable } from "./dial.ts";
 import type { TestRole } from "./test-role.ts";
 
+/** Where the blocks of a jd-client pay to that mines alone. */
+export const SOLO_REWARD = "addr(bcrt1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqdku202)";
 /** Hashes a second of one mining device: next to nothing, so that several fit a busy machine. */
 export const HASHRATE = 20_000;
 /** Share rate of every channel and miner. */
@@ -57,13 +59,18 @@ interface ServerOptions {
 /** A template provider on both transports. */
 export function templateProviderToml(
   folder: string,
-  options: ServerOptions & { readonly hashesPerBlock?: number; readonly rpc?: boolean } = {},
+  options: ServerOptions & {
+    readonly hashesPerBlock?: number;
+    readonly mempoolTransactions?: number;
+    readonly rpc?: boolean;
+  } = {},
 ): string {
   const { listen = anyPort, logLevel = "debug", hashesPerBlock = 100_000, rpc = false } = options;
   return `${server(folder, listen, logLevel)}
 [embedded]
 data_path = "${folder}/chain"
 hashes_per_block = ${hashesPerBlock}
+mempool_transactions = ${options.mempoolTransactions ?? 24}
 template_interval_secs = 2
 min_interval = 1
 ${rpc ? 'rpc_listen_address = "127.0.0.1:0"' : ""}
@@ -105,7 +112,8 @@ ${bitcoinNode}
 ${tables.join("")}`;
 }
 
-function nodeTable(key: string, node: NodeAccess): string {
+/** A node in a list of nodes of a config; `key`: where that list is. */
+export function nodeTable(key: string, node: NodeAccess): string {
   const login =
     "cookiePath" in node
       ? `core_rpc_cookie_path = "${node.cookiePath}"`
@@ -148,12 +156,17 @@ ${options.jds === undefined ? "" : `[jds]\ntransport = "dual"\nlisten_address = 
 ${upstream(templateProvider, options.templatesOver ?? "tcp")}`;
 }
 
-/** The embedded chain of a template provider as a node, for the `nodes` of a jd-server (`table`: where they are listed). */
-export function embeddedNode(templateProvider: TestRole, table: string): string {
-  return nodeTable(table, {
+/** The embedded chain of a template provider as a node. */
+export function embeddedAccess(templateProvider: TestRole): NodeAccess {
+  return {
     rpcUrl: `http://${templateProvider.details.rpc_address}`,
     cookiePath: `${dirname(templateProvider.logFile)}/chain/.cookie`,
-  });
+  };
+}
+
+/** {@link embeddedAccess} in the `nodes` of a jd-server (`table`: where they are listed). */
+export function embeddedNode(templateProvider: TestRole, table: string): string {
+  return nodeTable(table, embeddedAccess(templateProvider));
 }
 
 /** A jd-server on both transports, with the embedded chain as its node. */
@@ -172,6 +185,52 @@ ${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
 data_path = "${folder}/node"
 poll_interval_secs = 0.2
 ${embeddedNode(templateProvider, "bitcoin_node.nodes")}`;
+}
+
+/** Where a jd-client's work goes: the bodies of its `[upstreams.pool]` and `[upstreams.jds]`, as {@link upstream} makes them. */
+export interface JdClientUpstream {
+  readonly pool: string;
+  readonly jds: string;
+  /** In place of the one that the jd-client has at every pool. */
+  readonly userIdentity?: string;
+  /** More lines for its top. */
+  readonly top?: string;
+}
+
+/** A jd-client on both transports, whose templates come over TCP unless told. */
+export function jdClientToml(
+  folder: string,
+  templateProvider: Reachable,
+  options: ServerOptions & {
+    readonly mode?: "FULLTEMPLATE" | "COINBASEONLY" | "SOLOMINING";
+    readonly sharesPerMinute?: number;
+    readonly templatesOver?: "tcp" | "iroh";
+    readonly upstreams: readonly JdClientUpstream[];
+    /** More lines for its top. */
+    readonly top?: string;
+    readonly userIdentity?: string;
+  },
+): string {
+  const { listen = anyPort, logLevel = "debug", mode = "FULLTEMPLATE", sharesPerMinute = SHARES_PER_MINUTE } = options;
+  const { userIdentity = "e2e", top = "" } = options;
+  const entries = options.upstreams.map(
+    (entry) =>
+      `[[upstreams]]\nuser_identity = "${entry.userIdentity ?? userIdentity}"\n${entry.top ?? ""}\n[upstreams.pool]\n${entry.pool}[upstreams.jds]\n${entry.jds}`,
+  );
+  return `${server(folder, listen, logLevel)}
+network = "regtest"
+mode = "${mode}"
+coinbase_reward_script = "${SOLO_REWARD}"
+jdc_signature = "e2e"
+shares_per_minute = ${sharesPerMinute}
+share_batch_size = 1
+ack_interval_secs = 1
+min_hashrate = 1000
+${top}
+${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
+${entries.join("\n")}
+[template_provider_type.Sv2Tp]
+${upstream(templateProvider, options.templatesOver ?? "tcp")}`;
 }
 
 /** A server over one transport, as client roles have it in their config: `[[upstreams]]`, the top of a mining device's. */

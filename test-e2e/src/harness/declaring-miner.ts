@@ -159,6 +159,20 @@ export class DeclaringMiner implements AsyncDisposable {
     return await this.hear(["SubmitSharesSuccess", "SubmitSharesError"]);
   }
 
+  /** Sends the pool any message. One that has hung up hears nothing, which is no fault. */
+  async say(message: MiningMessage): Promise<void> {
+    await this.#pool.write(message).catch(() => {});
+  }
+
+  /** Resolves when the pool has ended the connection; what it says until then is dropped. */
+  async left(): Promise<void> {
+    try {
+      while ((await this.#incoming.next()).done !== true);
+    } catch {
+      // Broken off is over, too.
+    }
+  }
+
   /** The next message of the pool that has one of these names, dropping those before it. */
   async hear<N extends MiningMessage["name"]>(
     names: readonly N[],

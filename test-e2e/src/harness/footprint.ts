@@ -31,7 +31,7 @@ export interface Tolerance {
 
 /** Gauges that count what peers hold. */
 const HELD =
-  /^(sv2_connections|sv2_pool_channels|sv2_pool_store_queued_shares|sv2_template_provider_clients)(\{.*\})? (\S+)$/gm;
+  /^(sv2_connections|sv2_(?:pool|jd_client)_channels|sv2_pool_store_queued_shares|sv2_template_provider_clients|sv2_jd_server_(?:clients|tokens|token_requests_held|declarations_pending))(\{.*\})? (\S+)$/gm;
 const MIB = 1024 * 1024;
 const BACK_MS = 30_000;
 const ANSWER_MS = 5_000;

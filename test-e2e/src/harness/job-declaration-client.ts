@@ -70,6 +70,30 @@ export class JobDeclarationClient implements AsyncDisposable {
     await this.#connection.write(message);
   }
 
+  /** Sends the same over and over, until the server has had enough of it. */
+  async flood(message: (at: number) => JobDeclarationMessage, most: number): Promise<void> {
+    try {
+      for (let at = 0; at < most; at += 1) await this.send(message(at));
+    } catch {
+      // Hung up on: whoever floods expects no less.
+    }
+  }
+
+  /** Resolves when the server has ended the connection; what it says until then is dropped. */
+  async ended(): Promise<void> {
+    try {
+      for (;;) {
+        const pulling = this.#incoming.next();
+        if (!(await within(PATIENCE_MS, pulling))) break;
+        if ((await pulling).done === true) return;
+      }
+    } catch {
+      // Broken off is over, too.
+      return;
+    }
+    throw new Error("the job-declarator server goes on");
+  }
+
   /** Resolves to the next message of this name, dropping those before it. */
   async hear<N extends JobDeclarationMessage["name"]>(
     name: N,

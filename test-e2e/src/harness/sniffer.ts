@@ -74,6 +74,11 @@ export class Sniffer<P extends Protocol> implements Reachable, AsyncDisposable {
     throw new Error(`the sniffer does not listen on ${transport}`);
   }
 
+  /** When it started, by `performance.now()`: with that, times of several sniffers can be compared. */
+  get startedAt(): number {
+    return this.#start;
+  }
+
   /** Connections that are open on both sides. */
   get connections(): number {
     return this.#links.size;

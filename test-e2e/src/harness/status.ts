@@ -24,7 +24,11 @@ export interface RoleStatus {
     readonly shares_accepted: number;
     readonly extranonce_prefix_hex: string;
   }[];
-  readonly template_provider: { readonly state: string };
+  readonly template_provider: {
+    readonly state: string;
+    /** Pool: of the block that is mined. */
+    readonly height?: number | null;
+  };
   readonly blocks_found: number;
   /** Pool and template provider. */
   readonly last_block: {
@@ -60,6 +64,15 @@ export interface RoleStatus {
   readonly upstream: { readonly state: string; readonly reason: string | null; readonly transport: string | null };
   readonly miners: readonly { readonly id: number; readonly user_name: string | null; readonly since: number }[];
   readonly shares_acknowledged: number;
+  /** jd-client: what is mined for, by the names of its upstreams or `solo`. */
+  readonly mining_for: string;
+  readonly upstreams: readonly { readonly name: string; readonly state: string; readonly in_use: boolean }[];
+  readonly switches: number;
+  readonly declared_jobs: number;
+  readonly shares_submitted: number;
+  readonly cached_shares: number;
+  /** Of the block that is mined. */
+  readonly height: number | null;
   /** Mining device. */
   readonly hashes: number;
 }

@@ -21,6 +21,7 @@ export class Sv1Miner implements Disposable {
   readonly rejected: string[] = [];
   /** Keeps to itself whatever would make a block. */
   withholdsBlocks = false;
+  #handsInOne = false;
   readonly #socket: Socket;
   readonly #session = new Sv1ClientSession({
     userAgent: "e2e/1.0",
@@ -55,6 +56,12 @@ export class Sv1Miner implements Disposable {
   /** Whether its one socket is still as open as at the start. */
   get isConnected(): boolean {
     return !this.#socket.closed && this.#socket.readable && this.#socket.writable;
+  }
+
+  /** Hands in the next block it finds, and withholds those after it. */
+  handInOneBlock(): void {
+    this.#handsInOne = true;
+    this.withholdsBlocks = false;
   }
 
   /** Hashes no more, and stays. */
@@ -110,7 +117,10 @@ export class Sv1Miner implements Disposable {
     const { version, prevHash, nbits, ntime } = job;
     const hash = pureHashing.headerHash(encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce }));
     if (!meetsTarget(hash, target)) return;
-    if (this.withholdsBlocks && meetsTarget(hash, targetToBytes(targetFromBits(nbits)))) return;
+    if (meetsTarget(hash, targetToBytes(targetFromBits(nbits)))) {
+      if (this.withholdsBlocks) return;
+      this.withholdsBlocks = this.#handsInOne;
+    }
     const extranonce2 = new Uint8Array(job.extranonce2Size);
     new DataView(extranonce2.buffer).setUint16(0, this.#extranonce2);
     this.submitted += 1;

@@ -2,6 +2,7 @@ import { connect, type Socket } from "node:net";
 import { dialect, type Protocol, type SetupConnection } from "@adit/codec";
 import { ACT1_SIZE } from "@adit/noise";
 import { expect, test } from "vitest";
+import type { Reachable } from "./dial.ts";
 import {
   cuts,
   type Door,
@@ -22,6 +23,8 @@ import { until } from "./until.ts";
 export interface DoorUnderAttack extends Door {
   readonly scene: () => DoorScene;
   readonly role: () => TestRole;
+  /** Where it is dialled, when that is not where the role itself listens. */
+  readonly at?: () => Reachable;
   readonly over: Over;
   readonly protocol: Protocol;
   /** Name of the message that `ordinary` is, as metrics count it. */
@@ -31,7 +34,7 @@ export interface DoorUnderAttack extends Door {
 }
 
 /** A server's SetupConnection as honest clients send it. */
-export function setupFor(protocol: 0 | 2): SetupConnection {
+export function setupFor(protocol: 0 | 1 | 2): SetupConnection {
   return {
     name: "SetupConnection",
     protocol,
@@ -49,8 +52,9 @@ export function setupFor(protocol: 0 | 2): SetupConnection {
 
 /** What holds for every Stratum V2 listener, whatever the role behind it and whatever carries the bytes. */
 export function sv2DoorSuite(door: DoorUnderAttack): void {
-  const stranger = (): Promise<RawPeer> => door.scene().stranger(door.role(), door.over);
-  const shaken = (): Promise<RawPeer> => door.scene().shaken(door.role(), door.over);
+  const { at = door.role, over, protocol } = door;
+  const stranger = (): Promise<RawPeer> => door.scene().stranger(at(), over, protocol);
+  const shaken = (): Promise<RawPeer> => door.scene().shaken(at(), over, protocol);
   const meets = async (knock: () => Promise<RawPeer>, { talk, reason }: Fault): Promise<void> => {
     const from = door.role().log().length;
     using peer = await knock();
@@ -106,7 +110,11 @@ export function sv2DoorSuite(door: DoorUnderAttack): void {
   });
 
   test.each([
-    ["another sub-protocol", { protocol: 1 }, { flags: 0, errorCode: "unsupported-protocol" }],
+    [
+      "another sub-protocol",
+      { protocol: (door.setup.protocol + 1) % 3 },
+      { flags: 0, errorCode: "unsupported-protocol" },
+    ],
     ["a later version only", { minVersion: 3, maxVersion: 9 }, { flags: 0, errorCode: "protocol-version-mismatch" }],
     ["unheard-of features", { flags: 0x80000000 }, { flags: 0x80000000, errorCode: "unsupported-feature-flags" }],
   ] as const)("answers a peer that wants %s with the spec's error, then hangs up", async (_name, wish, error) => {

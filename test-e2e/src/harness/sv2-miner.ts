@@ -14,6 +14,7 @@ export class Sv2Miner implements AsyncDisposable {
   readonly rejected: string[] = [];
   /** Keeps to itself whatever would make a block. */
   withholdsBlocks = false;
+  #handsInOne = false;
   /** Jobs it was to work on, in order. */
   readonly jobs: ClientJob[] = [];
   readonly #connection: Sv2Connection<"mining">;
@@ -42,6 +43,12 @@ export class Sv2Miner implements AsyncDisposable {
   /** Shares sent that the pool has neither accepted nor rejected. */
   get unanswered(): number {
     return this.#pending.size;
+  }
+
+  /** Hands in the next block it finds, and withholds those after it. */
+  handInOneBlock(): void {
+    this.#handsInOne = true;
+    this.withholdsBlocks = false;
   }
 
   /** Finds no more shares; the connection stays. */
@@ -113,7 +120,10 @@ export class Sv2Miner implements AsyncDisposable {
     const { jobId, version, prevHash, nbits, minNtime: ntime } = job;
     const hash = pureHashing.headerHash(encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce }));
     if (!meetsTarget(hash, job.targetBytes)) return;
-    if (this.withholdsBlocks && meetsTarget(hash, targetToBytes(targetFromBits(nbits)))) return;
+    if (meetsTarget(hash, targetToBytes(targetFromBits(nbits)))) {
+      if (this.withholdsBlocks) return;
+      this.withholdsBlocks = this.#handsInOne;
+    }
     const extranonce = new Uint8Array(this.#channel.extranonceSize);
     const share = this.#channel.submitExtended({ jobId, nonce, ntime, version, extranonce });
     this.#pending.set(share.sequenceNumber, hex(hash));

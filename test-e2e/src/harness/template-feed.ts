@@ -52,6 +52,8 @@ export class TemplateFeed implements AsyncDisposable {
     for (;;) {
       const answer = await this.#read();
       if (answer?.templateId !== templateId) continue;
+      // Another block came before the answer: the provider still serves the old template, which is of no use.
+      if (this.#present?.tip !== tip) return await this.next();
       // Refused: the tip has moved meanwhile, and took the template with it.
       if (answer.name === "RequestTransactionDataError") return await this.next();
       return { template, tip, transactions: answer.transactionList };

@@ -1,11 +1,22 @@
-import { decodeTransaction, type Hash, meetsTarget, type TxOutput, targetFromBits, targetToBytes } from "@adit/bitcoin";
+import {
+  bip34Prefix,
+  decodeTransaction,
+  type Hash,
+  meetsTarget,
+  pureHashing,
+  type TxOutput,
+  targetFromBits,
+  targetToBytes,
+} from "@adit/bitcoin";
 import type { ClientJob } from "@adit/channels";
+import { type SetCustomMiningJob, u256 } from "@adit/codec";
 import { expect, test } from "vitest";
 import { Random } from "../harness/random.ts";
 import { type Answer, type Command, type Settings, type ShareAnswer, settings } from "./channels/commands.ts";
 import { exchanges } from "./channels/compare.ts";
+import { countedOutputs } from "./channels/custom-work.ts";
 import { OurChannels, START } from "./channels/our-channels.ts";
-import { isBlock, NBITS, ScenarioMaker } from "./channels/scenario.ts";
+import { type CustomCommand, isBlock, NBITS, ScenarioMaker } from "./channels/scenario.ts";
 import { interopSeed as seed } from "./seed.ts";
 
 /**
@@ -21,6 +32,7 @@ interface Difference {
 
 const EXTENDED = 0;
 const STANDARD = 1;
+const DECLARING = 2;
 const SAME_BLOCK = 0;
 const valid = { valid: expect.any(String) as unknown };
 const block = { template: expect.any(Number) as unknown, coinbase: expect.any(String) as unknown };
@@ -33,6 +45,18 @@ function* opened(maker: ScenarioMaker): Generator<Command, void, undefined> {
   yield maker.open(EXTENDED, { extended: true, grouped: true });
   yield maker.open(STANDARD, { extended: false, grouped: true });
   yield maker.template(false);
+}
+
+/** {@link opened}, and a channel whose client has set a custom job. Returns the command that set it. */
+function* declared(
+  maker: ScenarioMaker,
+  changes: Partial<SetCustomMiningJob> = {},
+): Generator<Command, CustomCommand, undefined> {
+  yield* opened(maker);
+  yield maker.open(DECLARING, { extended: true, grouped: false, custom: true });
+  const command = maker.custom(DECLARING, changes);
+  yield command;
+  return command;
 }
 
 function notBlock(hash: Hash, job: ClientJob): boolean {
@@ -174,6 +198,48 @@ const differences: Readonly<Record<string, Difference>> = {
     ours: { target: expect.not.stringMatching(/^f+$/) },
     theirs: { target: "f".repeat(64) },
   },
+  "a custom job's shares are stale as soon as the tip changes, whether a custom job follows or not": {
+    *commands(maker) {
+      const { template } = yield* declared(maker);
+      yield maker.template(true);
+      const late = maker.share(DECLARING, template, { accept: notBlock });
+      yield maker.prevHash();
+      yield late;
+    },
+    ours: refused("stale-share"),
+    theirs: valid,
+  },
+  "a custom job stays valid when the next one on its tip begins later": {
+    *commands(maker) {
+      const { template } = yield* declared(maker);
+      const share = maker.share(DECLARING, template, { accept: notBlock });
+      yield maker.custom(DECLARING, { minNtime: START / 1000 + 2 });
+      yield share;
+    },
+    ours: valid,
+    theirs: refused("stale-share"),
+  },
+  "a custom job on another block than the pool's is refused": {
+    *commands(maker) {
+      yield* declared(maker, { prevHash: u256(pureHashing.sha256d(Uint8Array.of(1))) });
+    },
+    ours: { error: "stale-chain-tip" },
+    theirs: {},
+  },
+  "a custom job that pays the pool nothing is refused": {
+    *commands(maker) {
+      yield* declared(maker, { coinbaseTxOutputs: countedOutputs([{ value: 5n, script: Uint8Array.of(0x52) }]) });
+    },
+    ours: { error: "invalid-coinbase-tx-outputs" },
+    theirs: {},
+  },
+  "a custom job of another height is refused": {
+    *commands(maker) {
+      yield* declared(maker, { coinbasePrefix: Uint8Array.of(...bip34Prefix(1), 20) });
+    },
+    ours: { error: "invalid-coinbase-prefix" },
+    theirs: {},
+  },
   "a template that leaves more money than there is is refused": {
     *commands(maker) {
       yield* opened(maker);
@@ -189,6 +255,26 @@ test.each(Object.entries(differences))("%s", async (_what, { settings: changes, 
   let last: readonly [Answer, Answer] | undefined;
   for await (const exchange of exchanges(maker.ours, commands(maker))) last = [exchange.ours, exchange.theirs];
   expect(last).toEqual([ours, theirs]);
+});
+
+test("custom jobs that make no coinbase are refused by both", async () => {
+  const maker = new ScenarioMaker(new OurChannels(settings), new Random(seed, 3));
+  const wrong: readonly Partial<SetCustomMiningJob>[] = [
+    { coinbasePrefix: Uint8Array.of(...bip34Prefix(900_001), ...new Uint8Array(80)) },
+    { coinbaseTxOutputs: Uint8Array.of(7) },
+    { coinbaseTxOutputs: new Uint8Array(0) },
+  ];
+  const commands = function* (): Generator<Command, void, undefined> {
+    yield* declared(maker);
+    for (const changes of wrong) yield maker.custom(DECLARING, changes);
+  };
+  const refusals: unknown[] = [];
+  for await (const { ours, theirs } of exchanges(maker.ours, commands())) {
+    if ("error" in ours || "error" in theirs) refusals.push([ours, theirs]);
+  }
+  const outputs = ["invalid-coinbase-tx-outputs", "JobFactoryError(DeserializeCoinbaseOutputsError)"];
+  const prefix = ["invalid-coinbase-prefix", "JobFactoryError(ScriptSigSizeTooLarge)"];
+  expect(refusals).toEqual([prefix, outputs, outputs].map((pair) => pair.map((error) => ({ error }))));
 });
 
 test("the coinbase of a standard channel's block on a group's job is that of its merkle root", async () => {

@@ -1,93 +1,74 @@
+import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { tcp } from "@adit/network-helpers/tcp";
-import { describe, expect, test } from "vitest";
-import { embeddedNode, poolToml, templateProviderToml } from "../harness/configs.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { embeddedNode, jdServerToml, poolToml, templateProviderToml } from "../harness/configs.ts";
 import { embeddedJds } from "../harness/declaring-miner.ts";
-import { setUpMining } from "../harness/dial.ts";
-import { freePort } from "../harness/free-port.ts";
+import { dialPool } from "../harness/dial.ts";
 import { Stage } from "../harness/stage.ts";
 import { Sv2Miner } from "../harness/sv2-miner.ts";
 import type { TestRole } from "../harness/test-role.ts";
 import { until } from "../harness/until.ts";
-import { newAuthority, ReferenceRole } from "./reference-role.ts";
+import { HASHRATE, type MiningJdClient, mineAtTheirs, type UpstreamPair, USER } from "./reference-jd-client.ts";
 
 const WAIT_MS = 120_000;
-const HASHRATE = 20_000;
-const USER = "reference";
 
-/** Our template provider and pool, and their jd-client at both. */
-async function mine(options: { readonly mode: "FULLTEMPLATE" | "COINBASEONLY"; readonly withNode: boolean }) {
-  const stage = await Stage.open();
-  try {
-    const provider = await stage.start("template-provider", (folder) =>
-      templateProviderToml(folder, { hashesPerBlock: 8 * HASHRATE, rpc: true }),
-    );
-    const pool = await stage.start("pool", (folder) => {
+let stage: Stage;
+let provider: TestRole;
+
+beforeEach(async () => {
+  stage = await Stage.open();
+  provider = await stage.start("template-provider", (folder) =>
+    templateProviderToml(folder, { hashesPerBlock: 8 * HASHRATE, rpc: true }),
+  );
+});
+
+afterEach(async () => {
+  await stage[Symbol.asyncDispose]();
+});
+
+/** Our pool with a job-declarator server inside, which checks jobs with a node or for their form only. */
+async function ownPool({ withNode = true, name = "pool" } = {}): Promise<UpstreamPair & { readonly pool: TestRole }> {
+  const pool = await stage.start(
+    "pool",
+    (folder) => {
       const node = `[jds.bitcoin_node]\ndata_path = "${folder}/node"\npoll_interval_secs = 0.2\n${embeddedNode(provider, "jds.bitcoin_node.nodes")}`;
-      return poolToml(folder, provider, { jds: options.withNode ? node : "" });
-    });
-    const authority = await newAuthority();
-    const [port, monitoring] = [await freePort(), `127.0.0.1:${await freePort()}`];
-    const toml = jdClientConfig({ ...options, provider, pool, authority, port, monitoring });
-    const folder = join(stage.folder, "reference-jd-client");
-    const client = await ReferenceRole.start("jd-client", { folder, monitoring, toml });
-    const stream = await tcp().dial(`127.0.0.1:${port}`, { signal: AbortSignal.timeout(10_000) });
-    const miner = await Sv2Miner.open(await setUpMining(stream, authority.public), "miner", HASHRATE);
-    return {
-      provider,
-      pool,
-      client,
-      miner,
-      [Symbol.asyncDispose]: async () => {
-        for (const one of [miner, client, stage]) await one[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await stage[Symbol.asyncDispose]();
-    throw error;
-  }
+      return poolToml(folder, provider, { jds: withNode ? node : "" });
+    },
+    name,
+  );
+  return { pool, jds: embeddedJds(pool) };
 }
 
-function jdClientConfig(parts: {
-  readonly mode: string;
-  readonly provider: TestRole;
-  readonly pool: TestRole;
-  readonly authority: { readonly public: string; readonly secret: string };
-  readonly port: number;
-  readonly monitoring: string;
-}): string {
-  const { mode, provider, pool, authority, port, monitoring } = parts;
-  const [poolHost, poolPort] = pool.listener("tcp").address.split(":");
-  const [jdsHost, jdsPort] = embeddedJds(pool).listener("tcp").address.split(":");
-  return `
-listening_address = "127.0.0.1:${port}"
-max_supported_version = 2
-min_supported_version = 2
-authority_public_key = "${authority.public}"
-authority_secret_key = "${authority.secret}"
-cert_validity_sec = 3600
-shares_per_minute = 240.0
-share_batch_size = 2
-mode = "${mode}"
-jdc_signature = "reference"
-coinbase_reward_script = "addr(bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080)"
-supported_extensions = []
-required_extensions = []
-monitoring_address = "${monitoring}"
-monitoring_cache_refresh_secs = 1
+/** Our job-declarator server in a process of its own, and a pool of the same authority, as their config wants it. */
+async function poolApart({
+  believes,
+}: {
+  readonly believes: boolean;
+}): Promise<UpstreamPair & { readonly pool: TestRole }> {
+  const jds = await stage.start("jd-server", (folder) => jdServerToml(folder, provider));
+  const folder = join(stage.folder, "pool-apart");
+  await mkdir(folder, { recursive: true });
+  await cp(join(stage.folder, "jd-server", "authority.key"), join(folder, "authority.key"));
+  const jdServers = believes ? [jds.details.authority_public_key] : [provider.details.authority_public_key];
+  const pool = await stage.start("pool", (own) => poolToml(own, provider, { jdServers }), "pool-apart");
+  return { pool, jds };
+}
 
-[[upstreams]]
-authority_pubkey = "${pool.details.authority_public_key}"
-pool_address = "${poolHost}"
-pool_port = ${poolPort}
-jds_address = "${jdsHost}"
-jds_port = ${jdsPort}
-user_identity = "${USER}"
+/** Resolves when a pool has credited so many shares of custom jobs. */
+async function credited(pool: TestRole, count: number, scene: MiningJdClient): Promise<void> {
+  const enough = async (): Promise<boolean> => (await pool.status()).custom_job_shares >= count;
+  await until(`${count} shares of custom jobs`, enough, WAIT_MS).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${scene.client.output.slice(-6000)}\n${pool.log().slice(-3000)}`);
+  });
+}
 
-[template_provider_type.Sv2Tp]
-address = "${provider.listener("tcp").address}"
-public_key = "${provider.details.authority_public_key}"
-`;
+/** Resolves when a block of their declaring is on the chain, and the pool knows. */
+async function blockOf(pool: TestRole): Promise<void> {
+  const known = async (): Promise<boolean> => {
+    const { last_block: block } = await pool.status();
+    return block?.declared_by === USER && block.user_identity === USER && block.result === "accepted";
+  };
+  await until("a block is on the chain, and the pool knows", known, WAIT_MS);
 }
 
 describe("their jd-client", () => {
@@ -95,21 +76,58 @@ describe("their jd-client", () => {
     { mode: "FULLTEMPLATE", withNode: true },
     { mode: "FULLTEMPLATE", withNode: false },
     { mode: "COINBASEONLY", withNode: true },
-  ] as const)("in %j brings shares and blocks", async (options) => {
-    await using scene = await mine(options);
-    const { pool, provider, client, miner } = scene;
-    const credited = async () => (await pool.status()).custom_job_shares >= 10;
-    await until("shares of custom jobs", credited, WAIT_MS).catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${client.output.slice(-6000)}\n${pool.log().slice(-3000)}`);
+  ] as const)("in %j brings shares and blocks", async ({ mode, withNode }) => {
+    const upstream = await ownPool({ withNode });
+    await using scene = await mineAtTheirs(stage, { mode, templateProvider: provider, upstreams: [upstream] });
+    await credited(upstream.pool, 10, scene);
+    await blockOf(upstream.pool);
+    // With a node, too, what has left its mempool may be asked for.
+    if (!withNode) expect(upstream.pool.log()).toContain("missing transactions asked for");
+    expect((await provider.status()).blocks.accepted).toBeGreaterThan(0);
+    expect(scene.miner.acceptedCount).toBeGreaterThan(0);
+    expect(scene.client.isRunning).toBe(true);
+  });
+
+  test("declares at a job-declarator server in a process of its own, whose key the pool is told", async () => {
+    const upstream = await poolApart({ believes: true });
+    await using scene = await mineAtTheirs(stage, {
+      mode: "FULLTEMPLATE",
+      templateProvider: provider,
+      upstreams: [upstream],
     });
-    const blocks = async () => (await provider.status()).blocks.accepted >= 2;
-    await until("blocks on the chain", blocks, WAIT_MS);
-    const known = async () => {
-      const { last_block } = await pool.status();
-      return last_block?.declared_by === USER && last_block.result === "accepted" && last_block;
-    };
-    expect(await until("the pool knows of one", known, WAIT_MS)).toMatchObject({ user_identity: USER });
-    expect(miner.acceptedCount).toBeGreaterThan(0);
-    expect(client.isRunning).toBe(true);
+    await credited(upstream.pool, 10, scene);
+    await blockOf(upstream.pool);
+  });
+
+  test("mines on, tip after tip, while blocks are another's", async () => {
+    const upstream = await ownPool();
+    await using scene = await mineAtTheirs(stage, {
+      mode: "FULLTEMPLATE",
+      templateProvider: provider,
+      upstreams: [upstream],
+    });
+    scene.miner.withholdsBlocks = true;
+    await credited(upstream.pool, 5, scene);
+    await using other = await Sv2Miner.open(await dialPool(upstream.pool), "other", 4 * HASHRATE);
+    const { height } = (await provider.status()).chain;
+    await until("five more blocks", async () => (await provider.status()).chain.height >= height + 5, WAIT_MS);
+    await credited(upstream.pool, (await upstream.pool.status()).custom_job_shares + 5, scene);
+    expect(other.acceptedCount).toBeGreaterThan(0);
+    expect(scene.client.isRunning).toBe(true);
+  });
+
+  test("leaves a pool that refuses its jobs for the next", async () => {
+    const [refusing, next] = [await poolApart({ believes: false }), await ownPool()];
+    await using scene = await mineAtTheirs(stage, {
+      mode: "FULLTEMPLATE",
+      templateProvider: provider,
+      upstreams: [refusing, next],
+    });
+    // It drops its miners whenever it changes its pool.
+    await until("their jd-client has dropped its miner", () => scene.miner.isClosed, WAIT_MS);
+    await using _again = await until("their jd-client takes miners again", () => scene.newMiner(), WAIT_MS);
+    await credited(next.pool, 5, scene);
+    expect((await refusing.pool.status()).custom_job_shares).toBe(0);
+    expect(refusing.pool.log()).toContain('"errorCode":"invalid-mining-job-token"');
   });
 });

@@ -4,8 +4,9 @@ import { Stage } from "../harness/stage.ts";
 import { Sv1Miner } from "../harness/sv1-miner.ts";
 import type { TestRole } from "../harness/test-role.ts";
 import { until } from "../harness/until.ts";
-import { BATCH, ReferencePool, type ServedChannel } from "./reference-pool.ts";
+import { BATCH, ReferencePool } from "./reference-pool.ts";
 import { newAuthority } from "./reference-role.ts";
+import type { ServedChannel } from "./served-channels.ts";
 
 /** A block for every eight seconds of one miner's work. */
 const HASHES_PER_BLOCK = 8 * HASHRATE;

@@ -3,15 +3,7 @@ import { freePort } from "../harness/free-port.ts";
 import type { Stage } from "../harness/stage.ts";
 import type { TestRole } from "../harness/test-role.ts";
 import { type AuthorityKeys, ReferenceRole } from "./reference-role.ts";
-
-/** A channel as the reference implementation's monitoring shows it to the pool. */
-export interface ServedChannel {
-  readonly user_identity: string;
-  readonly shares_accepted: number;
-  readonly shares_rejected: number;
-  readonly shares_rejected_by_reason: Readonly<Record<string, number>>;
-  readonly blocks_found: number;
-}
+import { type ServedChannels, servedChannels } from "./served-channels.ts";
 
 /** Shares that their pool acknowledges at once. */
 export const BATCH = 4;
@@ -56,25 +48,8 @@ export class ReferencePool {
   }
 
   /** Every open channel, of every client. */
-  async channels(): Promise<{
-    readonly extended: readonly ServedChannel[];
-    readonly standard: readonly ServedChannel[];
-  }> {
-    const { items } = await this.role.monitor<{ readonly items: readonly { readonly client_id: number }[] }>(
-      "/api/v1/clients?limit=100",
-    );
-    const pages = await Promise.all(
-      items.map(({ client_id }) =>
-        this.role.monitor<{
-          readonly extended_channels: readonly ServedChannel[];
-          readonly standard_channels: readonly ServedChannel[];
-        }>(`/api/v1/clients/${client_id}/channels?limit=100`),
-      ),
-    );
-    return {
-      extended: pages.flatMap(({ extended_channels }) => extended_channels),
-      standard: pages.flatMap(({ standard_channels }) => standard_channels),
-    };
+  async channels(): Promise<ServedChannels> {
+    return await servedChannels(`127.0.0.1:${this.#monitoring}`);
   }
 
   /** What one of our clients is told to find it by. */

@@ -5,6 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runAdit } from "../harness/command.ts";
 import { until } from "../harness/until.ts";
+import { ask } from "./served-channels.ts";
 
 /** Roles of the reference implementation, by our name, and the programs that pnpm test:interop installs of them. */
 const programs = { pool: "pool_sv2", translator: "translator_sv2", "jd-client": "jd_client_sv2" } as const;
@@ -99,9 +100,7 @@ export class ReferenceRole implements AsyncDisposable {
 
   /** A document of its monitoring. */
   async monitor<T>(path: string): Promise<T> {
-    const response = await fetch(`http://${this.#monitoring}${path}`, { signal: AbortSignal.timeout(10_000) });
-    if (!response.ok) throw new Error(`${path} answers ${response.status}`);
-    return (await response.json()) as T;
+    return await ask<T>(this.#monitoring, path);
   }
 
   /** Ends it without a word. */

@@ -21,7 +21,7 @@ export interface BcoinOptions extends NodeOptions {
 }
 
 /** Starts a bcoin node with {@link PREMINED} blocks, whose coinbases anyone can spend, or those of its peer. */
-export async function startBcoin({ folder, peer, hashesPerBlock }: BcoinOptions): Promise<TestNode> {
+export async function startBcoin({ folder, peer, blocksOnly, hashesPerBlock }: BcoinOptions): Promise<TestNode> {
   const [rpcPort, p2pPort] = [await freePort(), await freePort()];
   const options = {
     software: softwareFolder(),
@@ -35,11 +35,12 @@ export async function startBcoin({ folder, peer, hashesPerBlock }: BcoinOptions)
     "pay-to": hex(lockingScript("legacy")),
   };
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const flags = blocksOnly ? ["--blocks-only"] : [];
   const least = peer === undefined ? PREMINED : 0;
   return await NodeProcess.start({
     kind: "bcoin",
     command: process.execPath,
-    args: [launcher, ...given.map(([name, value]) => `--${name}=${value}`)],
+    args: [launcher, ...given.map(([name, value]) => `--${name}=${value}`), ...flags],
     rpcPort,
     p2pPort,
     isReady: async (rpc) => (await rpc<number>("getblockcount")) >= least,

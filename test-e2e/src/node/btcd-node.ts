@@ -12,7 +12,7 @@ const TEMPLATE_WEIGHT = 3_996_000;
 const TEMPLATE_SIZE = 999_000;
 
 /** Starts a btcd node on a new chain, whose coinbases anyone can spend, or that of its peer. */
-export async function startBtcd({ folder, peer }: NodeOptions): Promise<TestNode> {
+export async function startBtcd({ folder, peer, blocksOnly }: NodeOptions): Promise<TestNode> {
   const [rpcPort, p2pPort] = [await freePort(), await freePort()];
   const configFile = join(folder, "btcd.conf");
   await mkdir(folder, { recursive: true });
@@ -37,6 +37,7 @@ export async function startBtcd({ folder, peer }: NodeOptions): Promise<TestNode
       `--blockmaxweight=${TEMPLATE_WEIGHT}`,
       `--blockmaxsize=${TEMPLATE_SIZE}`,
       ...(peer === undefined ? [] : [`--connect=${peer}`]),
+      ...(blocksOnly ? ["--blocksonly"] : []),
     ],
     rpcPort,
     p2pPort,

@@ -9,6 +9,8 @@ export interface NodeOptions {
   readonly folder: string;
   /** The only node to connect to, as its {@link TestNode.p2p} says. The chain comes from there: none is premined. */
   readonly peer?: string;
+  /** Takes no transactions of its peer, so that its mempool is its own. */
+  readonly blocksOnly?: true;
 }
 
 /** A Bitcoin node on regtest in a process of its own, with segwit in force. Disposing it ends it, whatever state it is in. */

@@ -1,4 +1,5 @@
 import { hex, type Network, type ShareHashing } from "@adit/bitcoin";
+import type { TokenBucket } from "@adit/channels";
 import type { DeclareMiningJob, ProvideMissingTransactionsSuccess } from "@adit/codec";
 import type { NoiseCrypto } from "@adit/noise";
 import type { TokenMinter } from "../token-minter.ts";
@@ -7,7 +8,7 @@ import { Declaration } from "./declaration.ts";
 import type { DeclaredJobs } from "./declared-jobs.ts";
 import type { CheckVerdict, ConnectionId, DeclarationId, DeclaratorEffect } from "./effects.ts";
 import { type DeclarationFault, fault } from "./fault.ts";
-import { inspectDeclaration } from "./inspect-declaration.ts";
+import { inspectDeclaration, MAX_TRANSACTIONS } from "./inspect-declaration.ts";
 import type { KnownTransaction } from "./known-transaction.ts";
 import type { DeclaratorLimits } from "./limits.ts";
 import { structuralFault } from "./structural-check.ts";
@@ -31,6 +32,8 @@ export interface DeclarationDeskOptions {
 export interface Declarer {
   readonly connection: ConnectionId;
   readonly tokens: TokenDesk;
+  /** How many transactions of it may be looked at. */
+  readonly transactions: TokenBucket;
 }
 
 type Effects = readonly DeclaratorEffect[];
@@ -39,6 +42,9 @@ type Effects = readonly DeclaratorEffect[];
 const MAX_HEIGHTS_AHEAD = 2;
 /** A block that was checked on a tip that has gone is checked once more. */
 const MAX_CHECKS = 2;
+/** Bytes of a transaction whose check costs as much as that of one more name of a transaction. */
+const LEAST_BYTES = 240;
+const TOO_MANY = fault("internal-error", "the server has too many declarations under way; try again later");
 
 /** The declarations that are not answered yet: checked, completed, given to the node, and answered once each. */
 export class DeclarationDesk {
@@ -68,25 +74,28 @@ export class DeclarationDesk {
   }
 
   /** Takes a declaration. */
-  begin({ connection, tokens }: Declarer, message: DeclareMiningJob, now: number): Effects {
+  begin(declarer: Declarer, message: DeclareMiningJob, now: number): Effects {
+    const { connection, tokens } = declarer;
     const { requestId } = message;
     const token = tokens.find(message.miningJobToken, now);
     if (token === undefined) {
       const detail = "the token is none of this connection, or expired, or used; ask for another";
       return refusal({ connection, requestId }, fault("invalid-mining-job-token", detail));
     }
-    const full = this.#fullness(connection, requestId);
-    const sound = full ?? inspectDeclaration(message, this.#options.payoutScript);
-    if ("errorCode" in sound) {
+    const sound = this.#excess(declarer, message, now) ?? inspectDeclaration(message, this.#options.payoutScript);
+    const room = "errorCode" in sound ? [] : this.#makeRoom();
+    const accepted = this.size < this.#options.limits.maxPending ? sound : TOO_MANY;
+    if ("errorCode" in accepted) {
       tokens.spend(token);
-      return refusal({ connection, requestId }, sound);
+      return [...room, ...refusal({ connection, requestId }, accepted)];
     }
     token.inUse = true;
     this.#lastId += 1;
-    const declaration = new Declaration({ id: this.#lastId, connection, message, token, sound, receivedAt: now });
+    const parts = { id: this.#lastId, connection, message, token, sound: accepted, receivedAt: now };
+    const declaration = new Declaration(parts);
     this.#pending.set(declaration.id, declaration);
     this.#tokens.set(connection, tokens);
-    return this.#advance(declaration, now);
+    return [...room, ...this.#advance(declaration, now)];
   }
 
   /** The next block builds on another one. */
@@ -106,7 +115,7 @@ export class DeclarationDesk {
 
   /** The client sends transactions that it was asked for. */
   provided(
-    connection: ConnectionId,
+    { connection, transactions }: Declarer,
     { requestId, transactionList }: ProvideMissingTransactionsSuccess,
     now: number,
   ): Effects {
@@ -114,6 +123,8 @@ export class DeclarationDesk {
     if (declaration?.phase.name !== "asked") {
       return [{ type: "ignored", connection, message: "ProvideMissingTransactions.Success" }];
     }
+    const bytes = transactionList.reduce((sum, { length }) => sum + length, 0);
+    if (!transactions.take(now, Math.ceil(bytes / LEAST_BYTES))) return this.#refuse(declaration, this.#tooFast);
     const wrong = declaration.provide(declaration.phase.positions, transactionList);
     return wrong === undefined ? this.#advance(declaration, now) : this.#refuse(declaration, wrong);
   }
@@ -155,16 +166,41 @@ export class DeclarationDesk {
     }
   }
 
-  #fullness(connection: ConnectionId, requestId: number): DeclarationFault | undefined {
-    const { maxPending, maxPendingPerConnection } = this.#options.limits;
+  #excess(
+    { connection, transactions }: Declarer,
+    { requestId, wtxidList }: DeclareMiningJob,
+    now: number,
+  ): DeclarationFault | undefined {
+    const { maxPendingPerConnection } = this.#options.limits;
     if (this.#find(connection, requestId) !== undefined) {
       return fault("invalid-job", `request_id ${requestId} is that of a declaration that is not answered yet`);
     }
     if (this.pendingOf(connection) >= maxPendingPerConnection) {
       return fault("internal-error", `${maxPendingPerConnection} declarations of this connection are not answered yet`);
     }
-    if (this.size < maxPending) return undefined;
-    return fault("internal-error", "the server has too many declarations under way; try again later");
+    // More than a block holds are not looked at.
+    const isCheap = wtxidList.length > MAX_TRANSACTIONS;
+    return isCheap || transactions.take(now, wtxidList.length) ? undefined : this.#tooFast;
+  }
+
+  get #tooFast(): DeclarationFault {
+    const { maxTransactionsPerMinute } = this.#options.limits;
+    return fault("internal-error", `more than ${maxTransactionsPerMinute} transactions a minute; declare less often`);
+  }
+
+  /**
+   * Where there is no room for another, the one goes that has waited longest for its client's transactions or for a block that
+   * only the client has seen. One that is soon complete loses nothing by many that never will be.
+   */
+  #makeRoom(): Effects {
+    if (this.size < this.#options.limits.maxPending) return [];
+    let longest: { readonly declaration: Declaration; readonly since: number } | undefined;
+    for (const declaration of this.#pending.values()) {
+      const { phase } = declaration;
+      if (phase.name !== "asked" && phase.name !== "held") continue;
+      if (longest === undefined || phase.since < longest.since) longest = { declaration, since: phase.since };
+    }
+    return longest === undefined ? [] : this.#refuse(longest.declaration, TOO_MANY);
   }
 
   #find(connection: ConnectionId, requestId: number): Declaration | undefined {

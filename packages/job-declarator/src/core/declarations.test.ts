@@ -273,6 +273,23 @@ describe("declarations under way are bounded", () => {
     expect(answerIn(server.declare(33))).toBe(`internal-error: ${detail}`);
   });
 
+  test("so that whoever makes us wait longest goes when another declares, and none that is complete", () => {
+    const server = new Declaring({ maxPending: 3 });
+    server.connect([1, 2, 3]);
+    server.declare(1, { requestId: 1 });
+    server.now += 1;
+    server.lookUp(server.declare(1, { requestId: 2, transactions }), []);
+    server.now += 1;
+    server.declare(2, { requestId: 3, coinbase: { height: 103, locktime: 0 } });
+    const detail = "internal-error: the server has too many declarations under way; try again later";
+    const [one, two] = [server.declare(3, { requestId: 4 }), server.declare(3, { requestId: 5 })];
+    expect([requestIdIn(one), answerIn(one)]).toEqual([2, detail]);
+    expect([requestIdIn(two), answerIn(two)]).toEqual([3, detail]);
+    // What is left is with the node: whoever comes now has to come again.
+    expect(answerIn(server.declare(2, { requestId: 6 }))).toBe(detail);
+    expect(server.core.clients().map(({ pending }) => pending)).toEqual([1, 0, 2]);
+  });
+
   test("in time, when whoever was asked never answers", () => {
     const server = new Declaring();
     server.connect();
@@ -308,3 +325,9 @@ describe("declarations under way are bounded", () => {
     expect(answerIn(server.succeed(1, { requestId: 5 }))).toBe("declared");
   });
 });
+
+/** Which declaration these effects answer. */
+function requestIdIn(effects: readonly DeclaratorEffect[]): number | undefined {
+  const answer = sentIn(effects).find(({ name }) => name === "DeclareMiningJobError");
+  return answer?.name === "DeclareMiningJobError" ? answer.requestId : undefined;
+}

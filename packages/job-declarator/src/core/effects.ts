@@ -58,11 +58,13 @@ export type DeclaratorInput =
 /**
  * Why a connection is closed.
  *
+ * - `idle`: no request for a token in `first_request_secs`
+ * - `frame-timeout`: the rest of a frame did not come in `frame_timeout_secs`
  * - `message-flood`: more messages than `max_messages_per_minute`
  * - `token-flood`: more requests for tokens wait than `max_held_token_requests`
  * - `not-full-template`: a message that DECLARE_TX_DATA would have been needed for
  */
-export type CloseReason = "message-flood" | "token-flood" | "not-full-template";
+export type CloseReason = "idle" | "frame-timeout" | "message-flood" | "token-flood" | "not-full-template";
 
 /** Why a solution makes no block: no job to try it with, or no job with which it has the work, or too many came. */
 export type SolutionFault = "no-job" | "other-job" | "high-hash" | "too-many";

@@ -5,7 +5,7 @@ import { type DeclaredCoinbase, readDeclaredCoinbase } from "./declared-coinbase
 import { type DeclarationFault, fault } from "./fault.ts";
 
 /** No block holds more: 4,000,000 weight units, and the smallest transaction that can be in one has 240. */
-const MAX_TRANSACTIONS = 16_666;
+export const MAX_TRANSACTIONS: number = 16_666;
 
 /** A declaration that is sound as far as it can be told without tip and transactions. Nothing in it is a view into a frame. */
 export interface SoundDeclaration {

@@ -29,6 +29,9 @@ interface Client {
   readonly tokens: TokenDesk;
   readonly solutions: SolutionDesk;
   readonly messages: TokenBucket;
+  readonly transactions: TokenBucket;
+  /** Since when it has asked for nothing, in Unix milliseconds; undefined once it has. */
+  silentSince: number | undefined;
 }
 
 type Effects = readonly DeclaratorEffect[];
@@ -130,11 +133,19 @@ export class JobDeclarator {
       case "solve":
         return poolsBlock(input, this.#jobs, this.#options.hashing);
       case "tick":
-        for (const { tokens } of this.#clients.values()) tokens.expire(now);
-        return this.#desk.tick(now);
+        return this.#tick(now);
       default:
         return input satisfies never;
     }
+  }
+
+  #tick(now: number): Effects {
+    const { firstRequestMs } = this.#options.limits;
+    const clients = [...this.#clients.values()];
+    for (const { tokens } of clients) tokens.expire(now);
+    const idle = clients.filter(({ silentSince = now }) => now - silentSince >= firstRequestMs);
+    const detail = `sends no request for a token in ${firstRequestMs / 1000} s`;
+    return [...idle.flatMap((client) => this.#close(client, "idle", detail)), ...this.#desk.tick(now)];
   }
 
   #connect(
@@ -142,13 +153,15 @@ export class JobDeclarator {
     now: number,
   ): void {
     const { limits, hashing } = this.#options;
-    const rate = { perSecond: limits.maxMessagesPerMinute / 60, burst: limits.maxMessagesPerMinute };
+    const perMinute = (most: number): TokenBucket => new TokenBucket({ perSecond: most / 60, burst: most }, now);
     this.#clients.set(connection, {
       connection,
       declaresTxData,
       tokens: new TokenDesk(limits, now),
       solutions: new SolutionDesk(connection, { jobs: this.#jobs, hashing, limits }, now),
-      messages: new TokenBucket(rate, now),
+      messages: perMinute(limits.maxMessagesPerMinute),
+      transactions: perMinute(limits.maxTransactionsPerMinute),
+      silentSince: now,
     });
   }
 
@@ -176,7 +189,7 @@ export class JobDeclarator {
       case "DeclareMiningJob":
         return this.#desk.begin(client, message, now);
       case "ProvideMissingTransactionsSuccess":
-        return this.#desk.provided(connection, message, now);
+        return this.#desk.provided(client, message, now);
       case "PushSolution":
         // The reference implementation's client pushes its blocks in coinbase-only mode, too, where nobody here can build them.
         if (!isSolution) return [{ type: "ignored", connection, message: message.name }];
@@ -187,6 +200,7 @@ export class JobDeclarator {
   }
 
   #onTokenRequest(client: Client, { requestId, userIdentifier }: TokenRequest): Effects {
+    client.silentSince = undefined;
     if (client.tokens.ask({ requestId, userIdentifier })) return [];
     const { maxHeldTokenRequests } = this.#options.limits;
     return this.#close(client, "token-flood", `has more than ${maxHeldTokenRequests} requests for tokens waiting`);

@@ -1,5 +1,7 @@
 /** Bounds of what clients can take of a job-declarator server. */
 export interface DeclaratorLimits {
+  /** Longest wait for a connection's first request for a token, in milliseconds. */
+  readonly firstRequestMs: number;
   /** Tokens one connection holds that no declaration has been answered with. */
   readonly maxTokensPerConnection: number;
   /** The same of all connections. */
@@ -26,6 +28,8 @@ export interface DeclaratorLimits {
   readonly maxJobs: number;
   /** Bytes of all declared jobs; transactions they share count once. */
   readonly maxJobBytes: number;
+  /** Transactions of one connection's declarations in a minute; 240 bytes of a transaction that it provides are one more. */
+  readonly maxTransactionsPerMinute: number;
   /** Messages of one connection in a minute, solutions apart; it is closed beyond them. */
   readonly maxMessagesPerMinute: number;
   /** Solutions of one connection in a minute; further ones are not looked at. */

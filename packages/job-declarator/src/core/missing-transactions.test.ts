@@ -23,6 +23,30 @@ function provide(server: Declaring, list: readonly Uint8Array[], requestId = 7):
 const bytesOf = (list: readonly (KnownTransaction | undefined)[]): readonly Uint8Array[] =>
   list.map((one) => one!.bytes);
 
+test("a client that sends more transactions than it may in a minute is refused, and soon declares again", () => {
+  const server = new Declaring({ maxTransactionsPerMinute: 6 });
+  server.connect();
+  const late = "internal-error: more than 6 transactions a minute; declare less often";
+  const few = transactions.slice(0, 2);
+  expect(answerIn(server.succeed(1, { transactions: few }))).toBe("declared");
+  server.lookUp(server.declare(1, { requestId: 2, transactions: few }), []);
+  const transactionList = few.map(({ bytes }) => bytes);
+  expect(transactionList.reduce((sum, { length }) => sum + length, 0)).toBeLessThan(240);
+  const provided = server.message(1, { name: "ProvideMissingTransactionsSuccess", requestId: 2, transactionList });
+  expect(answerIn(server.verdict(provided))).toBe("declared");
+  expect(answerIn(server.declare(1, { requestId: 3, transactions: few }))).toBe(late);
+  server.pass(60_000);
+  server.lookUp(server.declare(1, { requestId: 4, transactions: few }), []);
+  const long = {
+    name: "ProvideMissingTransactionsSuccess",
+    requestId: 4,
+    transactionList: [new Uint8Array(2_000)],
+  } as const;
+  expect(answerIn(server.message(1, long))).toBe(late);
+  server.pass(60_000);
+  expect(answerIn(server.succeed(1, { requestId: 5, transactions: few }))).toBe("declared");
+});
+
 describe("transactions that are not known", () => {
   test("are asked for by their positions, once", () => {
     const server = new Declaring();

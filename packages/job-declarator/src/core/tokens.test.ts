@@ -159,6 +159,17 @@ describe("a declaration is refused for its token", () => {
   });
 });
 
+test("a client that asks for nothing is closed in time, and one that once has asked is not", () => {
+  const server = new Declaring();
+  server.connect([1, 2]);
+  server.ask(2);
+  expect(server.pass(LIMITS.firstRequestMs - 1)).toEqual([]);
+  expect(server.pass(1)).toEqual([
+    { type: "close", connection: 1, reason: "idle", detail: "sends no request for a token in 30 s" },
+  ]);
+  expect(server.core.clients().map(({ connection }) => connection)).toEqual([2]);
+});
+
 describe("a client in coinbase-only mode", () => {
   test.each([
     ["declares a job", (server: Declaring) => server.declare(1), "DeclareMiningJob"],

@@ -18,6 +18,7 @@ export const AUTHORITY: Uint8Array = authorityPublicKey(AUTHORITY_SECRET);
 
 /** Limits as the config has them by default. */
 export const LIMITS: DeclaratorLimits = {
+  firstRequestMs: 30_000,
   maxTokensPerConnection: 4,
   maxTokens: 4_096,
   tokensPerSecond: 1,
@@ -31,6 +32,7 @@ export const LIMITS: DeclaratorLimits = {
   maxJobsPerConnection: 16,
   maxJobs: 1_024,
   maxJobBytes: 256 * 1024 * 1024,
+  maxTransactionsPerMinute: 100_000,
   maxMessagesPerMinute: 600,
   maxSolutionsPerMinute: 60,
 };

@@ -1,4 +1,4 @@
-import { hex, meetsTarget } from "@adit/bitcoin";
+import { hex, meetsTarget, type Target, targetToBytes } from "@adit/bitcoin";
 import type { AcceptedShare, ActivatedJob, ClientChannel, TemplateOrigin } from "@adit/channels";
 import type { SubmitSharesExtended } from "@adit/codec";
 import type { TransactionData } from "./template-transactions.ts";
@@ -24,8 +24,21 @@ export type Step =
   | { readonly at: "waiting"; readonly retryAt: number }
   /** The job declarator, or then the pool, is asked. */
   | { readonly at: "declaring" | "setting" }
-  | { readonly at: "accepted"; readonly jobId: number; readonly targetBytes: Uint8Array }
+  /** The pool has taken it, and maybe once more for a later target: oldest first. */
+  | { readonly at: "accepted"; readonly as: readonly Acceptance[] }
   | { readonly at: "dropped"; readonly reason: DropReason };
+
+/** A job as the pool has taken it. Its shares are judged by the target of that moment, and credited for it. */
+interface Acceptance {
+  readonly jobId: number;
+  readonly target: Target;
+  readonly targetBytes: Uint8Array;
+}
+
+/** A target so many times harder than that of the newest job is worth another declaration of it. */
+const WORTH_RENEWAL = 2n;
+/** Acceptances of one job that are remembered. */
+const MAX_ACCEPTANCES = 4;
 
 /** A job that miners were given, on its way to the pool. */
 export class DeclaredJob {
@@ -39,11 +52,40 @@ export class DeclaredJob {
   isStale = false;
   /** The job declarator has, or is about to have, all but the solution. */
   isDeclared = false;
+  /** Whether the pool is to take it once more, and whether that is on its way. */
+  renewal: "none" | "due" | "asked" = "none";
 
   constructor(job: ActivatedJob<TemplateOrigin>, prefix: Uint8Array, now: number) {
     this.job = job;
     this.prefix = prefix;
     this.step = { at: "waiting", retryAt: now };
+  }
+
+  /** It is sent on its way, for the first time or once more. */
+  ask(at: "declaring" | "setting"): void {
+    if (this.step.at === "accepted") this.renewal = "asked";
+    else this.step = { at };
+  }
+
+  /** Whether the answer to its declaration is to be followed by the custom job. */
+  get isWanted(): boolean {
+    return this.step.at === "declaring" || (this.renewal === "asked" && !this.isStale);
+  }
+
+  /** The pool has taken it. */
+  accept(jobId: number, target: Target): void {
+    const before = this.step.at === "accepted" ? this.step.as : [];
+    const acceptance = { jobId, target, targetBytes: targetToBytes(target) };
+    this.step = { at: "accepted", as: [...before, acceptance].slice(-MAX_ACCEPTANCES) };
+    this.renewal = "none";
+  }
+
+  /** The pool's target is another: is it so much harder that shares count for too little under the old one? */
+  retarget(target: Target): void {
+    if (this.step.at !== "accepted" || this.renewal === "asked") return;
+    const newest = this.step.as.at(-1);
+    const isWorthIt = newest !== undefined && target * WORTH_RENEWAL <= newest.target;
+    this.renewal = isWorthIt ? "due" : "none";
   }
 
   /** Whether the pool's prefix is still the one that miners hash. */
@@ -60,11 +102,16 @@ export class DeclaredJob {
     return { fault: `a transaction beyond the ${known.length} that were declared is asked for` };
   }
 
-  /** The message that submits a share of it; undefined when the share is not good enough for the pool. */
+  /**
+   * The message that submits a share of it, for the newest target that the share meets; undefined when it is not good
+   * enough for the pool.
+   */
   submit(share: AcceptedShare, channel: ClientChannel): SubmitSharesExtended | undefined {
-    if (this.step.at !== "accepted" || !meetsTarget(share.hash, this.step.targetBytes)) return undefined;
+    if (this.step.at !== "accepted") return undefined;
+    const met = this.step.as.findLast(({ targetBytes }) => meetsTarget(share.hash, targetBytes));
+    if (met === undefined) return undefined;
     const { nonce, ntime, version } = share;
     const extranonce = share.extranonce.subarray(this.prefix.length);
-    return channel.submitExtended({ jobId: this.step.jobId, nonce, ntime, version, extranonce });
+    return channel.submitExtended({ jobId: met.jobId, nonce, ntime, version, extranonce });
   }
 }

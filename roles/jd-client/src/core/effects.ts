@@ -65,6 +65,8 @@ export type JdClientEffect = MinerEffect | UpstreamEffect;
 export type CounterName =
   /** Shares of miners that were accepted. */
   | "sharesAccepted"
+  /** Of them, those of work that pays to the miner alone. */
+  | "sharesSolo"
   /** Shares sent to the pool. */
   | "sharesSubmitted"
   /** Shares the pool acknowledged. */

@@ -237,6 +237,57 @@ describe("the pool's target", () => {
     bench.newTip();
     expect(miner.job.target).toBe(target * 4n);
   });
+
+  test.each(["FULLTEMPLATE", "COINBASEONLY"] as const)(
+    "that is much harder has the pool take the job once more, so that shares count for what they are worth (%s)",
+    (mode) => {
+      const bench = new Bench({ mode });
+      bench.newTip();
+      const miner = bench.join();
+      const { target } = miner.channel;
+      const harder = asTarget(target / 16n);
+      bench.upstream.harden(u256(targetToBytes(harder)));
+      miner.mine({ isGood: (found) => targetFromBytes(found) > harder });
+      miner.mine({ isGood: (found) => targetFromBytes(found) <= harder });
+      const jobs = bench.upstream.named("SubmitSharesExtended").map(({ jobId }) => jobId);
+      expect(bench.upstream.named("SetCustomMiningJob")).toHaveLength(2);
+      expect([jobs.length, new Set(jobs).size, bench.upstream.credited]).toEqual([2, 2, 2]);
+      expect(miner.rejected).toEqual([]);
+    },
+  );
+
+  test("that is a little harder waits for the next job", () => {
+    const bench = new Bench();
+    bench.newTip();
+    const miner = bench.join();
+    bench.upstream.harden(u256(targetToBytes(asTarget((miner.channel.target * 3n) / 4n))));
+    expect(bench.upstream.named("SetCustomMiningJob")).toHaveLength(1);
+  });
+
+  test("does not matter to a job whose tip has moved meanwhile", () => {
+    const bench = new Bench();
+    bench.newTip();
+    const miner = bench.join();
+    bench.upstream.held.add("DeclareMiningJob");
+    bench.upstream.harden(u256(targetToBytes(asTarget(miner.channel.target / 16n))));
+    bench.newTip();
+    bench.upstream.release();
+    const [first, ...others] = bench.upstream.named("SetCustomMiningJob").map(({ prevHash }) => hex(prevHash));
+    expect(others).toHaveLength(1);
+    expect(others).not.toContain(first);
+    expect(bench.upstream.named("DeclareMiningJob")).toHaveLength(3);
+  });
+
+  test("whose job the pool does not take once more leaves the job that it has taken as it is", () => {
+    const bench = new Bench();
+    bench.newTip();
+    const miner = bench.join();
+    bench.upstream.refusal = "stale-chain-tip";
+    bench.upstream.harden(u256(targetToBytes(asTarget(miner.channel.target / 16n))));
+    miner.mine();
+    expect([bench.upstream.credited, bench.count("jobs", "custom-job-refused")]).toEqual([1, 1]);
+    expect(bench.core.status().mining_for).toBe("upstream-0");
+  });
 });
 
 describe("the pool's extranonce prefix", () => {

@@ -51,7 +51,8 @@ export class JdClientCore {
     });
     this.#ledger = new BlockLedger(server.hashing);
     this.#upstream = new UpstreamSide(options, this.#outbox, {
-      hashrate: () => this.#server.status().hashrate,
+      // For a hashrate of nothing there are pools that count every hash a share: a flood, until their next target is here.
+      hashrate: () => Math.max(this.#server.status().hashrate, server.minHashrate),
       rework: (terms) => this.#rework(terms),
       retarget: ({ channel }) => this.#serve({ type: "hardest-target", target: channel.target }),
     });

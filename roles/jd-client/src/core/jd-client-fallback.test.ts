@@ -37,7 +37,7 @@ describe("miners", () => {
     bench.upstream.crash();
     expect(paid(bench)).toEqual(SOLO_SCRIPT);
     miner.mine();
-    expect([miner.accepted, bench.count("sharesDiscarded")]).toEqual([1, 0]);
+    expect([miner.accepted, bench.count("sharesSolo"), bench.count("sharesDiscarded")]).toEqual([1, 1, 0]);
     bench.upstream.isUp = true;
     bench.tick(4);
     // It was ready before and failed: it is held down.

@@ -1,4 +1,4 @@
-import { hex, targetToBytes } from "@adit/bitcoin";
+import { hex } from "@adit/bitcoin";
 import type {
   AcceptedShare,
   ActivatedJob,
@@ -104,6 +104,13 @@ export class JobDesk {
   /** Sends what can be sent: there may be a token, transactions, or an answer less to wait for. */
   pump(): void {
     for (const waiting of this.#waiting.toReversed()) if (this.#hasTransactions(waiting)) this.#ask(waiting);
+    if (this.#newest?.renewal === "due") this.#ask(this.#newest);
+  }
+
+  /** The pool set another target, by which it judges jobs that it takes from now on. */
+  retarget(): void {
+    this.#newest?.retarget(this.#parts.channel.target);
+    this.pump();
   }
 
   /** Sends a share after its job, or keeps it until that is taken. */
@@ -128,7 +135,7 @@ export class JobDesk {
     const declared = this.#answered(requestId, "declaration");
     if (declared === undefined) return unasked("DeclareMiningJobSuccess", requestId);
     this.#parts.outbox.count("jobs", "declared");
-    if (declared.step.at === "declaring") this.#set(declared, newMiningJobToken.slice());
+    if (declared.isWanted) this.#set(declared, newMiningJobToken.slice());
     this.pump();
     return undefined;
   }
@@ -137,7 +144,7 @@ export class JobDesk {
   declarationRefused({ requestId, errorCode }: DeclareMiningJobError): Failure | undefined {
     const declared = this.#answered(requestId, "declaration");
     if (declared === undefined) return unasked("DeclareMiningJobError", requestId);
-    declared.isDeclared = false;
+    declared.isDeclared = declared.step.at === "accepted";
     return this.#refused(declared, { code: "declaration-refused", detail: errorCode });
   }
 
@@ -164,8 +171,8 @@ export class JobDesk {
     this.#parts.outbox.count("jobs", "accepted");
     this.#parts.tolerance.jobAccepted();
     if (!declared.fits(event.extranoncePrefix)) this.#drop(declared, "void-prefix");
-    else if (declared.step.at === "setting") {
-      declared.step = { at: "accepted", jobId: event.jobId, targetBytes: targetToBytes(event.target) };
+    else if (declared.step.at === "setting" || declared.step.at === "accepted") {
+      declared.accept(event.jobId, event.target);
       for (const share of this.#parts.cache.take(declared.job.workId)) this.#submit(declared, share);
     }
     this.pump();
@@ -199,13 +206,19 @@ export class JobDesk {
 
   /** Another session is mined for: only what the pool may have taken is of use still. */
   retire(): void {
-    for (const declared of this.#jobs.values())
+    for (const declared of this.#jobs.values()) {
+      declared.renewal = "none";
       if (declared.step.at !== "setting") this.#drop(declared, "session-ended");
+    }
   }
 
   /** The session is over. */
   close(): void {
     for (const declared of this.#jobs.values()) this.#drop(declared, "session-ended");
+  }
+
+  get #newest(): DeclaredJob | undefined {
+    return [...this.#jobs.values()].at(-1);
   }
 
   get #waiting(): readonly DeclaredJob[] {
@@ -226,7 +239,8 @@ export class JobDesk {
 
   #ask(waiting: DeclaredJob): void {
     const { purse, outbox } = this.#parts;
-    if (waiting.step.at !== "waiting" || waiting.step.retryAt > outbox.now || this.#asked.size >= MAX_ASKED) return;
+    if (waiting.step.at === "waiting" && waiting.step.retryAt > outbox.now) return;
+    if (this.#asked.size >= MAX_ASKED) return;
     const token = purse.take();
     if (token === undefined) return;
     if (waiting.data === undefined) this.#set(waiting, token);
@@ -237,7 +251,7 @@ export class JobDesk {
     const { outbox, nextRequestId, toJds } = this.#parts;
     const requestId = nextRequestId();
     const { job } = waiting;
-    waiting.step = { at: "declaring" };
+    waiting.ask("declaring");
     waiting.isDeclared = true;
     this.#asked.set(requestId, { declared: waiting, kind: "declaration", since: outbox.now, hasRevealed: false });
     const { version } = job;
@@ -248,7 +262,7 @@ export class JobDesk {
   #set(declared: DeclaredJob, miningJobToken: Uint8Array): void {
     const { outbox, nextRequestId, toPool, client, channel } = this.#parts;
     const requestId = nextRequestId();
-    declared.step = { at: "setting" };
+    declared.ask("setting");
     this.#asked.set(requestId, { declared, kind: "custom-job", since: outbox.now, hasRevealed: false });
     toPool(client.setCustomMiningJob(channel, { requestId, miningJobToken, ...customJob(declared.job) }));
   }
@@ -267,9 +281,16 @@ export class JobDesk {
     if (tolerance.jobRefused(failure.detail, isGone, outbox.now) === "fault") return failure;
     outbox.log("info", "job-refused-in-a-race", { ...describe(declared), errorCode: failure.detail });
     if (isGone) this.#drop(declared, "refused");
-    else declared.step = { at: "waiting", retryAt: outbox.now + RETRY_MS };
+    else if (declared.step.at === "accepted") declared.renewal = "none";
+    else this.#retryLater(declared);
     this.pump();
     return undefined;
+  }
+
+  /** With the others that wait: all are on the tip that the upstream has left, or has not heard of. */
+  #retryLater(declared: DeclaredJob): void {
+    const step = { at: "waiting", retryAt: this.#parts.outbox.now + RETRY_MS } as const;
+    for (const one of [declared, ...this.#waiting]) one.step = step;
   }
 
   #submit(declared: DeclaredJob, share: AcceptedShare): void {

@@ -21,6 +21,22 @@ describe("a race", () => {
     expect([bench.core.status().mining_for, bench.upstream.credited]).toEqual(["upstream-0", 1]);
   });
 
+  test("with an upstream that hears of the tip first: of the jobs that wait, no other is asked about for a while", () => {
+    const bench = new Bench();
+    bench.newTip();
+    bench.join();
+    bench.upstream.held.add("DeclareMiningJob");
+    for (let template = 0; template < 5; template += 1) bench.newTemplate();
+    const before = bench.upstream.named("DeclareMiningJob").length;
+    bench.upstream.declarationError = "stale-chain-tip";
+    bench.upstream.release();
+    expect(bench.upstream.named("DeclareMiningJob")).toHaveLength(before);
+    bench.upstream.declarationError = undefined;
+    bench.newTip();
+    bench.tick(4);
+    expect(bench.core.status()).toMatchObject({ mining_for: "upstream-0", switches: 1 });
+  });
+
   test("of a new tip between declaration and custom job: only the job of the new tip is set", () => {
     const bench = new Bench();
     bench.upstream.held.add("DeclareMiningJob");

@@ -21,7 +21,7 @@ export interface SessionOptions {
   readonly tokenTimeoutMs: number;
   /** Longest wait for the channel, and for an answer about a job, in milliseconds. */
   readonly answerTimeoutMs: number;
-  /** The miners' summed hashrate, in H/s. */
+  /** The miners' summed hashrate, in H/s; that of the weakest there may be, while there is none. */
   readonly hashrate: () => number;
   readonly outbox: Outbox;
   readonly cache: ShareCache;

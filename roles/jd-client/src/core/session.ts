@@ -221,6 +221,7 @@ export class Session {
         return failed("reconnect-asked", "the pool asked to connect elsewhere");
       case "target":
         this.#tolerance.targetSet(outbox.now);
+        this.#desk?.retarget();
         return { type: "target" };
       case "prefix":
         return this.#onPrefix(event.channel);

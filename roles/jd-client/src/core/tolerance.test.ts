@@ -8,8 +8,8 @@ describe("a refused job", () => {
     const tolerance = new Tolerance();
     tolerance.tipMoved(T);
     expect(tolerance.jobRefused("stale-chain-tip", false, T)).toBe("race");
-    expect(tolerance.jobRefused("invalid-job", true, T + 1)).toBe("race");
-    expect(tolerance.jobRefused("stale-chain-tip", false, T + 2)).toBe("fault");
+    expect(tolerance.jobRefused("invalid-job", true, T + 2000)).toBe("race");
+    expect(tolerance.jobRefused("stale-chain-tip", false, T + 4000)).toBe("fault");
   });
 
   test("is a fault for any other reason", () => {
@@ -20,18 +20,26 @@ describe("a refused job", () => {
     const tolerance = new Tolerance();
     const refuse = (now: number) => tolerance.jobRefused("stale-chain-tip", true, now);
     refuse(T);
-    refuse(T);
+    refuse(T + 2000);
     tolerance.jobAccepted();
-    expect([refuse(T), refuse(T)]).toEqual(["race", "race"]);
-    expect([refuse(T + 60_000), refuse(T + 60_000), refuse(T + 60_000)]).toEqual(["race", "race", "fault"]);
+    expect([refuse(T + 4000), refuse(T + 6000)]).toEqual(["race", "race"]);
+    const later = T + 66_000;
+    expect([refuse(later), refuse(later + 2000), refuse(later + 4000)]).toEqual(["race", "race", "fault"]);
   });
 
   test("is not made up for by shares of an older one", () => {
     const tolerance = new Tolerance();
     tolerance.jobRefused("stale-chain-tip", true, T);
-    tolerance.jobRefused("stale-chain-tip", true, T);
+    tolerance.jobRefused("stale-chain-tip", true, T + 2000);
     tolerance.sharesAccepted(100);
-    expect(tolerance.jobRefused("stale-chain-tip", true, T)).toBe("fault");
+    expect(tolerance.jobRefused("stale-chain-tip", true, T + 4000)).toBe("fault");
+  });
+
+  test("counts once, however many were asked about together", () => {
+    const tolerance = new Tolerance();
+    const refuse = (now: number) => tolerance.jobRefused("stale-chain-tip", false, now);
+    expect([refuse(T), refuse(T), refuse(T + 1), refuse(T + 1999)]).toEqual(["race", "race", "race", "race"]);
+    expect([refuse(T + 2000), refuse(T + 4000)]).toEqual(["race", "fault"]);
   });
 
   test("for a tip that we do not hear of in ten seconds was no race", () => {

@@ -1,5 +1,7 @@
 /** Around a moved tip or a new target, for this long, pool and miner may be of different minds. */
 const RACE_MS = 10_000;
+/** Jobs that were asked about together are refused together, within this: of one race they count as one. */
+const TOGETHER_MS = 2000;
 /** As many refusals in a row within that time are nobody's bad luck any more. */
 const MOST = { refusals: 3, ms: 60_000 };
 /** Answers to shares that are looked at, and the fewest that mean something. */
@@ -51,7 +53,7 @@ export class Tolerance {
   jobRefused(errorCode: string, isStale: boolean, now: number): Judgement {
     if (!isStale && errorCode !== "stale-chain-tip") return "fault";
     if (!isStale && now - this.#tipMovedAt >= RACE_MS) this.#jobs.suspect(now);
-    return this.#jobs.lost(now);
+    return now - this.#jobs.lastAt < TOGETHER_MS ? "race" : this.#jobs.lost(now);
   }
 
   /** A share of a job that the pool took was refused. */

@@ -13,7 +13,7 @@ import { TemplateTransactions } from "./template-transactions.ts";
 
 /** The half of the core that serves miners, as its upstream half sees it. */
 export interface MinerSide {
-  /** The miners' summed hashrate, in H/s. */
+  /** The miners' summed hashrate, in H/s; that of the weakest there may be, while there is none. */
   readonly hashrate: () => number;
   /**
    * Makes all work anew for what is mined for now: undefined is the miner alone. Returns why that does not fit, if it
@@ -121,8 +121,8 @@ export class UpstreamSide {
   share(share: AcceptedShare): void {
     const session = this.#sessions.knowing(share.workId);
     if (session !== undefined) return session.share(share);
-    const wasForUpstream = typeof this.#madeFor.get(share.workId) === "number";
-    if (wasForUpstream) this.#outbox.count("sharesDiscarded", "session-ended");
+    if (this.#madeFor.get(share.workId) === "solo") this.#outbox.count("sharesSolo");
+    else this.#outbox.count("sharesDiscarded", "session-ended");
   }
 
   /** A miner found a block, and the template provider has it. */

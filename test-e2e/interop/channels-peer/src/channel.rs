@@ -13,7 +13,7 @@ use channels_sv2::{
         standard::StandardChannel,
     },
 };
-use mining_sv2::{SubmitSharesExtended, SubmitSharesStandard};
+use mining_sv2::{SetCustomMiningJob, SubmitSharesExtended, SubmitSharesStandard};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use template_distribution_sv2::{NewTemplateOwned, SetNewPrevHashOwned};
@@ -29,6 +29,7 @@ enum Kind {
 /// A channel of either kind.
 pub struct Channel {
     pub grouped: bool,
+    pub custom: bool,
     kind: Kind,
     /// Job ids by template id.
     jobs: HashMap<u64, u32>,
@@ -75,9 +76,10 @@ impl Channel {
             Kind::Standard(Box::new(channel.map_err(standard_fault)?))
         };
         let jobs = HashMap::new();
-        let grouped = open.grouped;
+        let (grouped, custom) = (open.grouped, open.custom);
         Ok(Self {
             grouped,
+            custom,
             kind,
             jobs,
         })
@@ -147,6 +149,19 @@ impl Channel {
             Kind::Extended(channel) => channel.on_set_new_prev_hash(tip).map_err(extended_fault),
             Kind::Standard(channel) => channel.on_set_new_prev_hash(tip).map_err(standard_fault),
         }
+    }
+
+    /// Takes a job that its client has declared.
+    pub fn on_custom_job(&mut self, name: u64, mut payload: Vec<u8>) -> Result<Value, Failure> {
+        let job: SetCustomMiningJob = from_bytes(&mut payload).map_err(said)?;
+        let mut job = job.into_owned();
+        let Kind::Extended(channel) = &mut self.kind else {
+            return Err("a standard channel".into());
+        };
+        job.channel_id = channel.get_channel_id();
+        let job_id = channel.on_set_custom_mining_job(job).map_err(extended_fault)?;
+        self.jobs.insert(name, job_id);
+        Ok(json!({}))
     }
 
     /// What becomes of a share.

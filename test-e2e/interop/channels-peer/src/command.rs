@@ -22,6 +22,12 @@ pub enum Command {
         template: u64,
         payload: Bytes,
     },
+    /// The payload of `SetCustomMiningJob`, whose channel is put in here. Shares name its job as they do a template.
+    Custom {
+        channel: u32,
+        template: u64,
+        payload: Bytes,
+    },
     /// A new hashrate of a channel, and then the target that the tests say.
     Update {
         channel: u32,
@@ -44,6 +50,9 @@ pub struct Open {
     pub extended: bool,
     /// Whether it is given the jobs of the group.
     pub grouped: bool,
+    /// Whether it is given custom jobs and nothing else: then it is told of no template, and of the tip when it opens.
+    #[serde(default)]
+    pub custom: bool,
     pub user_identity: String,
     pub nominal_hash_rate: f64,
     pub max_target: Bytes,

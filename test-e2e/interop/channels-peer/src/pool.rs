@@ -58,6 +58,11 @@ impl Pool {
                 template,
                 payload,
             } => self.channel(channel)?.on_share(template, payload.0),
+            Command::Custom {
+                channel,
+                template,
+                payload,
+            } => self.channel(channel)?.on_custom_job(template, payload.0),
             Command::Update {
                 channel,
                 nominal_hash_rate,
@@ -99,16 +104,23 @@ impl Pool {
         if let Some(tip) = &self.tip {
             channel.on_prev_hash(tip.clone())?;
         }
-        if let (Some(work), Some(_)) = (&self.active, &self.tip) {
-            let mut work = work.clone();
-            work.template.future_template = false;
-            self.give(&mut channel, &work)?;
-        }
-        for work in &self.futures {
-            self.give(&mut channel, work)?;
+        if !channel.custom {
+            self.give_all(&mut channel)?;
         }
         self.channels.insert(open.channel, channel);
         Ok(json!({ "target": own }))
+    }
+
+    fn give_all(&self, channel: &mut Channel) -> Result<(), Failure> {
+        if let (Some(work), Some(_)) = (&self.active, &self.tip) {
+            let mut work = work.clone();
+            work.template.future_template = false;
+            self.give(channel, &work)?;
+        }
+        for work in &self.futures {
+            self.give(channel, work)?;
+        }
+        Ok(())
     }
 
     /// Gives one channel what its group has, or the template itself.
@@ -136,7 +148,9 @@ impl Pool {
         let message = to_bytes(job.get_job_message().clone()).map_err(said)?;
         let mut told = Map::new();
         for (name, channel) in &mut self.channels {
-            let tells = if channel.grouped {
+            let tells = if channel.custom {
+                Value::Null
+            } else if channel.grouped {
                 channel.on_group_job(id, job.clone())?
             } else {
                 channel.on_template(work.template.clone(), work.outputs.clone())?
@@ -156,7 +170,7 @@ impl Pool {
         let tip: SetNewPrevHash = from_bytes(&mut payload).map_err(said)?;
         let tip = tip.into_owned();
         self.group.on_set_new_prev_hash(tip.clone()).map_err(said)?;
-        for channel in self.channels.values_mut() {
+        for channel in self.channels.values_mut().filter(|channel| !channel.custom) {
             channel.on_prev_hash(tip.clone())?;
         }
         let named = |work: &&Work| work.template.template_id == tip.template_id;

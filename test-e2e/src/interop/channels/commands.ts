@@ -38,6 +38,8 @@ export type Command =
       readonly nominal_hash_rate: number;
       readonly target: string;
     }
+  /** The payload of `SetCustomMiningJob`, whose channel is left open. `template` is what shares call its job by. */
+  | { readonly do: "custom"; readonly channel: number; readonly template: number; readonly payload: string }
   | { readonly do: "prefix"; readonly channel: number; readonly extranonce_prefix: string }
   | { readonly do: "totals"; readonly channel: number };
 
@@ -54,6 +56,8 @@ export interface OpenCommand {
   readonly extended: boolean;
   /** Whether it is given the jobs of the group. */
   readonly grouped: boolean;
+  /** Whether it is given custom jobs and nothing else. */
+  readonly custom?: true;
   readonly user_identity: string;
   readonly nominal_hash_rate: number;
   readonly max_target: string;
@@ -90,8 +94,8 @@ export interface ShareAnswer {
   readonly valid?: string;
   /** Why it does not. */
   readonly refused?: string;
-  /** The coinbase transaction with its witness, when it is a block. */
-  readonly block?: { readonly template: number; readonly coinbase: string };
+  /** The coinbase transaction with its witness, when it is a block; `template` is null for a custom job. */
+  readonly block?: { readonly template: number | null; readonly coinbase: string };
 }
 
 /** What was counted on a channel. */

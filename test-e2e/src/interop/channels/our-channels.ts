@@ -8,9 +8,10 @@ import {
   type ServerEffect,
   type ServerInput,
 } from "@adit/channels";
-import { type MiningMessage, REQUIRES_STANDARD_JOBS, u256 } from "@adit/codec";
+import { type MiningMessage, REQUIRES_STANDARD_JOBS, REQUIRES_WORK_SELECTION, u256 } from "@adit/codec";
 import { hex } from "../codec-peer.ts";
 import type { Answer, Command, OpenCommand, Settings, ShareAnswer, TemplateAnswer, Totals } from "./commands.ts";
+import { CustomWork, CustomWorks, PAYOUT } from "./custom-work.ts";
 import { miningMessage, payloadOf, templateMessage } from "./payload.ts";
 
 /** When a run begins, in Unix milliseconds: the clock of our side moves on with templates and updates only. */
@@ -18,6 +19,7 @@ export const START = 1_800_000_000_000;
 
 const GROUPED = 1;
 const ALONE = 2;
+const DECLARING = 3;
 /** Updates of one channel are taken once a second. */
 const UPDATE_MS = 1_100;
 /** No template provider sends templates much faster. */
@@ -43,10 +45,12 @@ export class OurChannels {
   readonly #clients = new Map([
     [GROUPED, new MiningClient()],
     [ALONE, new MiningClient()],
+    [DECLARING, new MiningClient()],
   ]);
   readonly #members = new Map<number, Member>();
   readonly #outputs = new Map<bigint, readonly TxOutput[]>();
   readonly #jobIds = new Map<number, number>();
+  readonly #customWorks = new CustomWorks();
   #prefixes = 0;
   #requestId = 0;
 
@@ -71,14 +75,21 @@ export class OurChannels {
       limits: {
         ...defaultChannelLimits,
         pastJobs: settings.max_past_jobs,
+        pastCustomJobs: settings.max_past_jobs,
+        customJobBurst: 1e9,
         shareBurst: 1e9,
         ladderMinShares: 1e9,
         floodRejects: 1e9,
       },
-      customJobs: null,
+      customJobs: {
+        payoutScript: PAYOUT,
+        minPayoutPercent: 0,
+        judge: ({ message }) => ({ kind: "accepted", declarationId: message.miningJobToken.slice() }),
+      },
     });
     this.#input({ type: "connected", connection: GROUPED, flags: 0, extensions: new Set() });
     this.#input({ type: "connected", connection: ALONE, flags: REQUIRES_STANDARD_JOBS, extensions: new Set() });
+    this.#input({ type: "connected", connection: DECLARING, flags: REQUIRES_WORK_SELECTION, extensions: new Set() });
   }
 
   /** The prefix that the next channel, or the next rotation, gets. */
@@ -97,8 +108,10 @@ export class OurChannels {
     return channel;
   }
 
-  /** The job that a channel was given for a template, if it still knows it. */
+  /** The job that a channel was given for a template, if it still knows it, or its custom job of this name. */
   job(name: number, template: number): ClientJob | undefined {
+    const custom = this.#customWorks.find(template, name);
+    if (custom !== undefined) return custom;
     const jobId = this.#jobIds.get(template);
     return jobId === undefined ? undefined : this.channel(name).job(jobId);
   }
@@ -111,8 +124,11 @@ export class OurChannels {
       case "template":
         return this.#template(command);
       case "prev_hash":
+        this.#customWorks.tipChanged();
         this.#input({ type: "prev-hash", prevHash: templateMessage("SetNewPrevHash", command.payload) });
         return {};
+      case "custom":
+        return this.#custom(command);
       case "share":
         return this.#share(command);
       case "update":
@@ -127,7 +143,7 @@ export class OurChannels {
   }
 
   #open(command: OpenCommand): Answer {
-    const connection = command.grouped ? GROUPED : ALONE;
+    const connection = command.custom ? DECLARING : command.grouped ? GROUPED : ALONE;
     const client = this.#clients.get(connection) as MiningClient;
     this.#requestId += 1;
     const request = {
@@ -175,6 +191,27 @@ export class OurChannels {
     return { group: payloadOf("mining", group), channels: Object.fromEntries(channels) };
   }
 
+  #custom({ channel: name, template, payload }: Extract<Command, { do: "custom" }>): Answer {
+    const { connection } = this.#member(name);
+    const channel = this.channel(name);
+    this.#requestId += 1;
+    const job = { ...miningMessage("SetCustomMiningJob", payload), requestId: this.#requestId };
+    const message = (this.#clients.get(connection) as MiningClient).setCustomMiningJob(channel, job);
+    const effects = [...this.#input({ type: "message", connection, message, worker: undefined })];
+    if (sent(effects, "SetCustomMiningJobError", "SetCustomMiningJobSuccess").length === 0) {
+      // It builds on a block that is not the tip, and may yet become it.
+      this.now += defaultChannelLimits.customTipWaitMs;
+      effects.push(...this.#input({ type: "tick" }));
+    }
+    const [refusal] = sent(effects, "SetCustomMiningJobError");
+    if (refusal !== undefined) return { error: refusal.errorCode };
+    const [success] = sent(effects, "SetCustomMiningJobSuccess");
+    if (success === undefined) throw new Error("the custom job was neither taken nor refused");
+    this.#jobIds.set(template, success.jobId);
+    this.#customWorks.add(template, name, new CustomWork(message, success.jobId, channel));
+    return {};
+  }
+
   #share({ channel, template, payload }: Extract<Command, { do: "share" }>): ShareAnswer {
     const { connection, channelId, counts } = this.#member(channel);
     const kind = this.channel(channel).kind === "extended" ? "SubmitSharesExtended" : "SubmitSharesStandard";
@@ -187,6 +224,10 @@ export class OurChannels {
         counts.blocks += 1;
         const { templateId, coinbaseTx } = effect.solution;
         answer.block = { template: Number(templateId), coinbase: hex(coinbaseTx) };
+      }
+      if (effect.type === "custom-block") {
+        counts.blocks += 1;
+        answer.block = { template: null, coinbase: hex(effect.block.coinbase) };
       }
       if (effect.type === "record-share") {
         counts.accepted += 1;

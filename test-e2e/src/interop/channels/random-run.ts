@@ -53,14 +53,17 @@ export class RandomRun {
       { extended: true, grouped: true },
       { extended: false, grouped: true },
       { extended: false, grouped: false },
+      { extended: true, grouped: false, custom: true },
       { extended: true, grouped: true },
       { extended: false, grouped: false },
-    ];
-    for (const [name, opening] of openings.slice(0, 3).entries()) yield [this.#maker.open(name, opening), undefined];
+    ] as const;
+    for (const [name, opening] of openings.slice(0, 4).entries()) yield [this.#maker.open(name, opening), undefined];
     for (const future of [true, false]) yield* this.#work(this.#maker.template(future));
+    yield* this.#customJobs();
     for (let made = 0; made < shares; ) {
       if (random.oneIn(9)) yield* this.#work(this.#maker.template(random.oneIn(3)));
       if (random.oneIn(60)) yield* this.#newTip();
+      if (random.oneIn(9)) yield* this.#customJobs();
       if (random.oneIn(40)) yield [this.#maker.update(this.#anyChannel()), undefined];
       if (random.oneIn(40)) yield [this.#maker.rotate(this.#anyChannel()), undefined];
       const opening = openings[this.#maker.channels.length];
@@ -90,6 +93,17 @@ export class RandomRun {
     this.#given = this.#given.filter(({ job }) => job.state !== "stale");
     yield [this.#maker.prevHash(isOther ? { template: before } : {}), undefined];
     this.#counted.length = 0;
+    // Their pool tells such channels of a tip by their next job only.
+    yield* this.#customJobs();
+  }
+
+  *#customJobs(): Generator<readonly [Command, undefined], void, undefined> {
+    for (const channel of this.#maker.declaring) {
+      const command = this.#maker.custom(channel);
+      yield [command, undefined];
+      const job = this.#maker.ours.job(channel, command.template);
+      if (job !== undefined) this.#given.push({ channel, template: command.template, job });
+    }
   }
 
   #ofKind(kind: ShareKind): Command | undefined {

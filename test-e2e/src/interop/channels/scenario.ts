@@ -3,6 +3,7 @@ import {
   encodeHeader,
   encodeOutputs,
   type Hash,
+  hash,
   meetsTarget,
   pureHashing,
   type TxOutput,
@@ -11,10 +12,11 @@ import {
   targetToBytes,
 } from "@adit/bitcoin";
 import { type ClientJob, coinbaseOf, VERSION_ROLLING_MASK } from "@adit/channels";
-import { type U256, u256 } from "@adit/codec";
+import { type SetCustomMiningJob, type U256, u256 } from "@adit/codec";
 import type { Random } from "../../harness/random.ts";
 import { hex } from "../codec-peer.ts";
 import type { Command, OpenCommand } from "./commands.ts";
+import { type CustomTip, customFields } from "./custom-work.ts";
 import { type OurChannels, START } from "./our-channels.ts";
 import { payloadOf } from "./payload.ts";
 
@@ -69,6 +71,9 @@ export interface Given {
 /** A share to submit. */
 export type ShareCommand = Extract<Command, { readonly do: "share" }>;
 
+/** A custom job to set. */
+export type CustomCommand = Extract<Command, { readonly do: "custom" }>;
+
 /**
  * Makes commands as it goes, from what our side's clients were sent. Every command is to be answered by our side before the
  * next one is made.
@@ -77,10 +82,16 @@ export class ScenarioMaker {
   readonly ours: OurChannels;
   readonly #random: Random;
   readonly #extended = new Map<number, boolean>();
+  readonly #declaring = new Set<number>();
   #tips = 0;
   #templates = 0;
   #sequenceNumber = 0;
   #height = 900_000;
+  /** Names of custom jobs are no template's. */
+  #customJobs = 1_000_000;
+  /** Heights of templates. */
+  readonly #heights = new Map<number, number>();
+  #tip: CustomTip | undefined;
 
   constructor(ours: OurChannels, random: Random) {
     this.ours = ours;
@@ -90,11 +101,13 @@ export class ScenarioMaker {
   /** Opens channel `name`. */
   open(
     name: number,
-    changes: Pick<OpenCommand, "extended" | "grouped"> & Partial<Pick<OpenCommand, "nominal_hash_rate" | "max_target">>,
+    changes: Pick<OpenCommand, "extended" | "grouped" | "custom"> &
+      Partial<Pick<OpenCommand, "nominal_hash_rate" | "max_target">>,
   ): OpenCommand {
     const rate = changes.nominal_hash_rate ?? this.#random.pick(hashrates);
     const prefix = this.ours.nextPrefix(changes.extended);
     this.#extended.set(name, changes.extended);
+    if (changes.custom) this.#declaring.add(name);
     return {
       do: "open",
       channel: name,
@@ -134,6 +147,8 @@ export class ScenarioMaker {
   /** A template; its name is its id. */
   template(future: boolean, changes: Partial<TemplateContents> = {}): Command {
     this.#templates += 1;
+    this.#heights.set(this.#templates, this.#height);
+    if (!future && this.#tip !== undefined) this.#tip = { ...this.#tip, height: this.#height };
     const { outputs, value, paid, scripts, ...fields } = { ...this.contents(), ...changes };
     const template = {
       name: "NewTemplate",
@@ -166,7 +181,30 @@ export class ScenarioMaker {
       nBits: NBITS,
       target: u256(changes.target ?? targetToBytes(targetFromBits(NBITS))),
     };
+    this.#tip = {
+      prevHash: hash(message.prevHash),
+      nbits: NBITS,
+      minNtime: message.headerTimestamp,
+      height: this.#heights.get(Number(message.templateId)) ?? 0,
+    };
     return { do: "prev_hash", payload: payloadOf("template_distribution", message) };
+  }
+
+  /** A custom job on the tip; its name is that of no template. */
+  custom(channel: number, changes: Partial<SetCustomMiningJob> = {}): CustomCommand {
+    if (this.#tip === undefined) throw new Error("a custom job builds on a tip");
+    this.#customJobs += 1;
+    const extranonceSize = this.ours.settings.full_extranonce_size;
+    const tag = this.#random.bytes(this.#random.upTo(40));
+    const message = {
+      name: "SetCustomMiningJob",
+      channelId: 0,
+      requestId: 0,
+      miningJobToken: this.#random.bytes(this.#random.upTo(40)),
+      ...customFields(this.contents(), { tip: this.#tip, extranonceSize, tag }),
+      ...changes,
+    };
+    return { do: "custom", channel, template: this.#customJobs, payload: payloadOf("mining", message) };
   }
 
   /** Another hashrate for a channel. */
@@ -193,6 +231,11 @@ export class ScenarioMaker {
 
   get newestTemplate(): number {
     return this.#templates;
+  }
+
+  /** The channels among them that are given custom jobs. */
+  get declaring(): readonly number[] {
+    return [...this.#declaring];
   }
 
   /** Whether a channel is an extended one. */

@@ -69,10 +69,13 @@ export class MiningScene implements AsyncDisposable {
     await until(`the node takes ${hash}`, async () => (await tipOf(this.node)).hash === hash, TAKEN_MS);
   }
 
-  /** Checks every block that the template provider submitted, shows them and the chain to the judge, and returns them. */
-  async expectSound(): Promise<readonly BlockFile[]> {
+  /**
+   * Checks every block that the template provider submitted, shows them and the chain to the judge, and returns them.
+   * `mayFork`: as for {@link expectSound}.
+   */
+  async expectSound(options: { readonly mayFork?: boolean } = {}): Promise<readonly BlockFile[]> {
     const folder = new BlockFolder(join(this.stage.folder, "template-provider", "node"));
-    const blocks = await expectSound(this.node, folder);
+    const blocks = await expectSound(this.node, folder, options);
     const { judge } = this.#ground;
     if (judge === undefined) return blocks;
     const chain: Uint8Array[] = [];

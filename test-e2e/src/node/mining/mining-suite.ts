@@ -1,3 +1,4 @@
+import { declarationSuite } from "./declaration-suite.ts";
 import type { MiningGround } from "./mining-scene.ts";
 import { poolSuite } from "./pool-suite.ts";
 import { templateSuite } from "./template-suite.ts";
@@ -6,4 +7,5 @@ import { templateSuite } from "./template-suite.ts";
 export function miningSuite(name: string, ground: MiningGround): void {
   poolSuite(name, ground);
   templateSuite(name, ground);
+  declarationSuite(name, ground);
 }

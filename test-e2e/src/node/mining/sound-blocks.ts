@@ -11,9 +11,16 @@ import type { TestNode } from "../test-node.ts";
  * as they were filed, and filed as accepted; no other counts as accepted, and none was rejected. A miner finds such another
  * one when it has not heard yet of the block before.
  *
+ * `mayFork`: there is another node to whose branch this one may have gone over, and then one that it had accepted is in its
+ * best chain no more.
+ *
  * Waits for the outcomes of those in the best chain. Returns all of them, lowest first.
  */
-export async function expectSound(node: TestNode, folder: BlockFolder): Promise<readonly BlockFile[]> {
+export async function expectSound(
+  node: TestNode,
+  folder: BlockFolder,
+  { mayFork = false } = {},
+): Promise<readonly BlockFile[]> {
   const count = await node.rpc<number>("getblockcount");
   const isInChain = async ({ height, hash }: BlockFile): Promise<boolean> =>
     height <= count && (await node.rpc<string>("getblockhash", [height])) === hash;
@@ -22,6 +29,7 @@ export async function expectSound(node: TestNode, folder: BlockFolder): Promise<
     for (const file of found) if (file.outcome === undefined && (await isInChain(file))) return false;
     return found;
   });
+  const aside = ["side-branch", "superseded", undefined, ...(mayFork ? ["accepted"] : [])];
   for (const file of files) {
     const { height, hash, outcome } = file;
     expect(await faultsOf(node, fromHex(file.hex)), hash).toEqual([]);
@@ -29,7 +37,7 @@ export async function expectSound(node: TestNode, folder: BlockFolder): Promise<
       expect(outcome).toMatchObject({ height, hash, outcome: "accepted" });
       expect(hex(await blockOf(node, hash))).toBe(file.hex);
       expect(await headerOf(node, hash)).toMatchObject({ height });
-    } else expect(["side-branch", "superseded", undefined], hash).toContain(outcome?.outcome);
+    } else expect(aside, hash).toContain(outcome?.outcome);
   }
   return files;
 }
