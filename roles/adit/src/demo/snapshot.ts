@@ -61,20 +61,26 @@ export interface DemoResult {
 /** Sums a snapshot up. */
 export function resultOf(snapshot: Snapshot): DemoResult {
   const status = (name: string): RoleStatus => snapshot.roles.find((role) => role.name === name)?.status ?? {};
-  const pool = status("pool");
   const templateProvider = status("template-provider");
   const upstream = poolConnection(snapshot);
   return {
     blocks: templateProvider.blocks?.accepted ?? 0,
-    shares_accepted: pool.shares_accepted ?? 0,
-    shares_rejected: pool.shares_rejected ?? 0,
-    declared_jobs: pool.jds?.declarations.declared ?? 0,
-    custom_job_shares: pool.custom_job_shares ?? 0,
+    ...creditOf(status("pool")),
     upstream_transport: upstream?.transport ?? null,
     upstream_path: upstream?.path ?? null,
     tip_height: templateProvider.chain?.height ?? 0,
     seconds: snapshot.seconds,
   };
+}
+
+/** What the pool has credited, refused and checked. */
+function creditOf({
+  shares_accepted = 0,
+  shares_rejected = 0,
+  jds,
+  custom_job_shares = 0,
+}: RoleStatus): Pick<DemoResult, "shares_accepted" | "shares_rejected" | "declared_jobs" | "custom_job_shares"> {
+  return { shares_accepted, shares_rejected, declared_jobs: jds?.declarations.declared ?? 0, custom_job_shares };
 }
 
 /** The miner's side's connection to the pool: the translator's, or, where there is one, the jd-client's over Iroh. */
