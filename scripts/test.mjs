@@ -1,5 +1,6 @@
 // `npm test`: installs what is missing, type-checks, lints and runs every test that needs nothing but Node and npm.
-// `--tests-only` runs the tests alone, `--unit-tests-only` those that start no role. Ends with one plain line, "N passed, N failed, N skipped".
+// `--tests-only` runs the tests alone, `--unit-tests-only` those of them that start no role. Ends with one plain line,
+// "N passed, N failed, N skipped".
 import { install, run } from "./install.mjs";
 import { installBcoin, orExit } from "./node-software.mjs";
 import { runTests } from "./run-tests.mjs";
