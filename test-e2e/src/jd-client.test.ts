@@ -6,6 +6,7 @@ import { jdClientToml, SOLO_REWARD } from "./harness/configs.ts";
 import { DeclaringFarm, type FarmOptions, MINER } from "./harness/declaring-farm.ts";
 import { type DeclaringSides, openSides } from "./harness/declaring-sides.ts";
 import { dialPool } from "./harness/dial.ts";
+import { settledBooks } from "./harness/share-books.ts";
 import { Sniffer } from "./harness/sniffer.ts";
 import { Sv2Miner } from "./harness/sv2-miner.ts";
 import { until } from "./harness/until.ts";
@@ -149,6 +150,42 @@ test("a farm that keeps its transactions to itself declares nothing, and is cred
   jds.none("up", "DeclareMiningJob");
   jds.none("up", "PushSolution");
   templates.none("up", "RequestTransactionData");
+});
+
+test("every role tells of declared work the same in its status as in its metrics, and as the next one", async () => {
+  const { pool, apart } = sides;
+  const before = { height: await height(), credited: (await pool.status()).custom_job_shares };
+  await using farm = await DeclaringFarm.open(sides, { name: "watched", jds: apart });
+  const { client } = farm;
+  const miner = await farm.sv1Miner();
+  await poolHasBlock(before.height);
+  miner.rest();
+  using _ = await farm.freeze();
+  const { acknowledged, unanswered } = await settledBooks(client);
+  expect(acknowledged).toBeGreaterThan(0);
+  expect(unanswered).toBe(0);
+
+  const [told, server, credits] = [await client.status(), await apart.status(), await pool.status()];
+  const samples = [
+    [client, "sv2_jd_client_channels", told.channels],
+    [client, 'sv2_jd_client_jobs_total{event="declared"}', told.declared_jobs],
+    [client, 'sv2_jd_client_jobs_total{event="accepted"}', told.custom_jobs],
+    [client, "sv2_jd_client_shares_submitted_total", told.shares_submitted],
+    [client, "sv2_jd_client_shares_acknowledged_total", told.shares_acknowledged],
+    [client, "sv2_jd_client_blocks_found_total", told.blocks_found],
+    [apart, 'sv2_jd_server_declarations_total{result="declared"}', server.declarations.declared],
+    [pool, 'sv2_pool_custom_jobs_total{result="taken"}', credits.custom_jobs],
+    [pool, "sv2_pool_custom_job_shares_total", credits.custom_job_shares],
+  ] as const;
+  for (const [role, name, value] of samples) {
+    expect(value, name).toBeGreaterThan(0);
+    expect(await role.sample(name), name).toBe(value);
+  }
+  expect(credits.custom_job_shares - before.credited).toBe(acknowledged);
+  for (const role of [client, apart, pool]) {
+    expect(await role.answers("/api/v1/ready")).toBe(200);
+    expect(await role.answers("/api/v1/nothing")).toBe(404);
+  }
 });
 
 test("a farm without a pool mines alone: its block pays to it, with its signature", async () => {

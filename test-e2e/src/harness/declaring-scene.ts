@@ -145,9 +145,7 @@ export class DeclaringScene implements AsyncDisposable {
 
   /** A sample of the server's metrics by its whole name with labels, 0 when there is none. */
   async count(site: Site, sample: string): Promise<number> {
-    const lines = (await this.role(site).metrics()).split("\n");
-    const line = lines.find((one) => one.startsWith(`sv2_jd_server_${sample} `));
-    return Number(line?.split(" ").at(-1) ?? 0);
+    return await this.role(site).sample(`sv2_jd_server_${sample}`);
   }
 
   /** The honest client declares a job, has a share of it credited, and brings its block to the chain. */

@@ -69,6 +69,9 @@ export interface RoleStatus {
   readonly upstreams: readonly { readonly name: string; readonly state: string; readonly in_use: boolean }[];
   readonly switches: number;
   readonly declared_jobs: number;
+  /** jd-server. */
+  readonly declarations: { readonly declared: number; readonly refused: number };
+  /** jd-client. */
   readonly shares_submitted: number;
   readonly cached_shares: number;
   /** Of the block that is mined. */

@@ -121,6 +121,17 @@ export class TestRole {
     return await (await this.#monitor("/metrics")).text();
   }
 
+  /** One sample of the metrics page by its whole name, labels included; 0 where nothing was counted. */
+  async sample(name: string): Promise<number> {
+    const line = (await this.metrics()).split("\n").find((one) => one.startsWith(`${name} `));
+    return Number(line?.split(" ").at(-1) ?? 0);
+  }
+
+  /** Status code of the monitoring's answer to a path. */
+  async answers(path: string): Promise<number> {
+    return (await this.#monitor(path)).status;
+  }
+
   /** Everything logged so far. */
   log(): string {
     try {
