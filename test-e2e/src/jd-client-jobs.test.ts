@@ -209,12 +209,17 @@ describe("a jd-server that knows no transaction", () => {
   });
 
   test("hears of a block while it waits for the transactions, and goes on", async () => {
-    await using farm = await DeclaringFarm.open(sides, at("early"));
+    let hold: Hold<"job_declaration", "ProvideMissingTransactions"> | undefined;
+    const options = { ...at("early"), top: "answer_timeout_secs = 60" };
+    await using farm = await DeclaringFarm.open(sides, options, (sniffers) => {
+      // Any further job would not be declared before the first is answered, and its block would be of no use to the jd-server.
+      oneTemplate(sniffers);
+      hold = sniffers.jds.hold("down", "ProvideMissingTransactions");
+    });
     const { jds, templates, pool, client } = farm;
-    const miner = await farm.sv2Miner({ withholdsBlocks: true });
-    await farm.hasCustomJob();
-    using held = jds.hold("down", "ProvideMissingTransactions");
+    using held = hold!;
     await held.caught();
+    const miner = await farm.sv2Miner({ withholdsBlocks: true });
     const { height } = (await sides.chain.status()).chain;
     miner.handInOneBlock();
     const { headerNonce } = await templates.saw("up", "SubmitSolution");

@@ -68,7 +68,7 @@ describe.each(transports)("over %s, a miner that chooses its transactions", (tra
     const set = await alice.set(job, token);
     expect(set).toMatchObject({ name: "SetCustomMiningJobSuccess", channelId: alice.channel.channelId });
     const jobId = "jobId" in set ? set.jobId : 0;
-    const share = job.solve(alice.extranonce(1), alice.channel.target);
+    const share = job.share(alice.extranonce(1), alice.channel.target);
     expect(await alice.submit(jobId, share)).toMatchObject({ name: "SubmitSharesSuccess" });
     // Nobody but the pool hears of the block: no PushSolution, no SubmitSolution.
     await alice.submit(jobId, job.solve(alice.extranonce(2)));

@@ -118,16 +118,26 @@ export class DeclaredJob {
     };
   }
 
-  /** Hashes until there is a block, or a share that meets another target (32 bytes, as on the wire). */
-  solve(extranonce: Uint8Array, target: Uint8Array = this.#whole.tip.target): Solution {
+  /** Hashes until there is a block. */
+  solve(extranonce: Uint8Array): Solution {
+    const { target } = this.#whole.tip;
+    return this.#hash(extranonce, (hash) => meetsTarget(hash, target));
+  }
+
+  /** Hashes until there is a share that meets a target (32 bytes, as on the wire), and is no block. */
+  share(extranonce: Uint8Array, target: Uint8Array): Solution {
+    const { target: block } = this.#whole.tip;
+    return this.#hash(extranonce, (hash) => meetsTarget(hash, target) && !meetsTarget(hash, block));
+  }
+
+  #hash(extranonce: Uint8Array, isFound: (hash: Uint8Array) => boolean): Solution {
     const { template, tip } = this.#whole;
     const { prevHash, headerTimestamp: ntime, nBits: nbits } = tip;
     const { version, merklePath } = template;
     const merkleRoot = pureHashing.merkleRoot(this.#coinbaseWith(extranonce), merklePath);
     for (let nonce = 0; nonce <= 0xffffffff; nonce += 1) {
       const header = encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce });
-      if (meetsTarget(pureHashing.headerHash(header), target))
-        return { extranonce, prevHash, nonce, ntime, nbits, version };
+      if (isFound(pureHashing.headerHash(header))) return { extranonce, prevHash, nonce, ntime, nbits, version };
     }
     throw new Error("no nonce meets the target");
   }

@@ -153,7 +153,7 @@ describe.each(transports)("a pool over %s", (over) => {
     const { job, token } = await alice.declaredJob();
     const set = await alice.set(job, token);
     const jobId = "jobId" in set ? set.jobId : 0;
-    const share = job.solve(alice.extranonce(1), alice.channel.target);
+    const share = job.share(alice.extranonce(1), alice.channel.target);
     expect(await mallory.submit(jobId, share)).toMatchObject({ errorCode: "invalid-job-id" });
     expect(await alice.submit(jobId, share)).toMatchObject({ name: "SubmitSharesSuccess" });
   });
@@ -161,7 +161,7 @@ describe.each(transports)("a pool over %s", (over) => {
   test("credits a share once, however often its job is set", async () => {
     await using miner = await client(over, { flags: 0 });
     const job = await miner.newJob();
-    const share = job.solve(miner.extranonce(1), miner.channel.target);
+    const share = job.share(miner.extranonce(1), miner.channel.target);
     const verdicts: string[] = [];
     for (let sent = 0; sent < 3; sent += 1) {
       const { miningJobToken } = await miner.jds.allocate(miner.userIdentity);
