@@ -9,6 +9,9 @@ import type { Sv2Connection } from "@adit/network-helpers";
 import { peerText, type RoleContext, type UpstreamSettings } from "@adit/role-kit";
 import { keepConnected, type Network, type UpstreamState } from "@adit/role-network";
 
+/** Questions that may wait for their answers; a provider that never answers makes the oldest be given up. */
+const MAX_ASKED = 64;
+
 /** What comes from the template provider, in order. Byte fields are views: copy what is kept. */
 export type TemplateEvent =
   | { readonly type: "provider-connected" }
@@ -59,6 +62,8 @@ export class TemplateClient implements AsyncDisposable {
   readonly #stopping = new AbortController();
   readonly #running: Promise<void>;
   #connection: Sv2Connection<"template_distribution"> | undefined;
+  /** Templates whose transactions the connection was asked for and has not answered, oldest first. */
+  readonly #asked = new Set<bigint>();
   #upstream: UpstreamState = { state: "connecting" };
   #away: string | null = null;
   #templates = 0;
@@ -96,10 +101,16 @@ export class TemplateClient implements AsyncDisposable {
 
   /**
    * Asks for a template's transactions; `transaction-data` or `transaction-data-refused` answers. Without a connection
-   * nothing is asked, and `provider-lost` ends every question that waits.
+   * nothing is asked, and `provider-lost` ends every question that waits. An answer that nobody waits for is no event.
    */
   requestTransactionData(templateId: bigint): void {
-    this.#connection?.write({ name: "RequestTransactionData", templateId }).catch((error: unknown) => {
+    if (this.#connection === undefined) return;
+    this.#asked.add(templateId);
+    for (const oldest of this.#asked) {
+      if (this.#asked.size <= MAX_ASKED) break;
+      this.#asked.delete(oldest);
+    }
+    this.#connection.write({ name: "RequestTransactionData", templateId }).catch((error: unknown) => {
       this.#options.log.debug({ error, templateId: templateId.toString() }, "transactions not asked for");
     });
   }
@@ -130,6 +141,7 @@ export class TemplateClient implements AsyncDisposable {
       for await (const { message } of connection.messages) this.#onMessage(message);
     } finally {
       this.#connection = undefined;
+      this.#asked.clear();
       onEvent({ type: "provider-lost" });
     }
   }
@@ -150,19 +162,25 @@ export class TemplateClient implements AsyncDisposable {
         return;
       case "RequestTransactionDataSuccess": {
         const { templateId, excessData, transactionList } = message;
+        if (!this.#asked.delete(templateId)) return this.#ignore(message.name);
         log.debug({ templateId: templateId.toString(), count: transactionList.length }, "transactions received");
         onEvent({ type: "transaction-data", templateId, excessData, transactionList });
         return;
       }
       case "RequestTransactionDataError": {
         const { templateId, errorCode } = message;
+        if (!this.#asked.delete(templateId)) return this.#ignore(message.name);
         log.debug({ templateId: templateId.toString(), errorCode: peerText(errorCode) }, "transactions refused");
         onEvent({ type: "transaction-data-refused", templateId, errorCode });
         return;
       }
       default:
-        log.debug({ message: message.name }, "message of the template provider ignored");
+        this.#ignore(message.name);
     }
+  }
+
+  #ignore(message: string): void {
+    this.#options.log.debug({ message }, "message of the template provider ignored");
   }
 
   #onState(state: UpstreamState): void {
