@@ -141,5 +141,6 @@ export {
   type TlvByteOrder,
   WORKER_HASHRATE_TRACKING,
   workerIdentityTlv,
+  workerTlvs,
 } from "./tlv.ts";
 export { Writer } from "./writer.ts";

@@ -85,6 +85,11 @@ export function workerIdentityTlv(userIdentity: string): Tlv {
   return { extensionType: WORKER_HASHRATE_TRACKING, fieldType: USER_IDENTITY, value };
 }
 
+/** The TLVs of a share: {@link workerIdentityTlv}, or none where the worker's name is not told. */
+export function workerTlvs(userIdentity: string | undefined): readonly Tlv[] {
+  return userIdentity === undefined ? [] : [workerIdentityTlv(userIdentity)];
+}
+
 /**
  * The worker's name among a message's TLVs, undefined when there is none. Throws CodecError `bad-tlv` when it is
  * repeated or longer than 32 bytes, `not-utf8` when it is not a string: the message must then be rejected (spec 3.4.3).

@@ -5,13 +5,12 @@ import {
   REQUIRES_FIXED_VERSION,
   REQUIRES_WORK_SELECTION,
   WORKER_HASHRATE_TRACKING,
-  workerIdentityTlv,
+  workerTlvs,
 } from "@adit/codec";
 import { type Sv2Connection, within } from "@adit/network-helpers";
 import { peerText } from "@adit/role-kit";
-import type { Network } from "@adit/role-network";
+import { isNegotiation, type Network, Outbound } from "@adit/role-network";
 import type { SessionId, SessionInput } from "./core/effects.ts";
-import { Outbound } from "./outbound.ts";
 import { endpointOf, type UpstreamEntry } from "./upstream-settings.ts";
 
 /** What an {@link UpstreamLink} works with. */
@@ -57,7 +56,7 @@ export class UpstreamLink {
 
   /** Sends a message to the pool, with the name of the worker whose share it is, if that is agreed. */
   toPool(message: MiningMessage, worker: string | undefined): void {
-    this.#pool?.send(message, worker === undefined ? [] : [workerIdentityTlv(worker)]);
+    this.#pool?.send(message, workerTlvs(worker));
   }
 
   /** Sends a message to the job declarator. */
@@ -118,13 +117,6 @@ export class UpstreamLink {
       if (!isNegotiation(message)) say({ type: "jds-message", session, message });
     }
   }
-}
-
-/** Extension negotiation is done when a connection is handed over. */
-function isNegotiation<Message extends { readonly name: string }>(
-  message: Message,
-): message is Extract<Message, { readonly name: `RequestExtensions${string}` }> {
-  return message.name.startsWith("RequestExtensions");
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,14 +1,13 @@
-import { REQUIRES_FIXED_VERSION, WORKER_HASHRATE_TRACKING } from "@adit/codec";
+import { REQUIRES_FIXED_VERSION, WORKER_HASHRATE_TRACKING, workerTlvs } from "@adit/codec";
 import { type ByteStream, type Listener, type Sv2Connection, within } from "@adit/network-helpers";
 import { describeError, peerText, type RoleContext } from "@adit/role-kit";
-import { keepConnected, type Network, type UpstreamState } from "@adit/role-network";
+import { isNegotiation, keepConnected, type Network, Outbound, type UpstreamState } from "@adit/role-network";
 import { Admission } from "./admission.ts";
 import type { TranslatorConfig, TranslatorUpstream } from "./config.ts";
 import type { MinerId, TranslatorEffect, TranslatorInput } from "./effects.ts";
 import type { TranslatorMetrics } from "./metrics.ts";
 import { MinerConnection } from "./miner-connection.ts";
 import type { TranslatorCore } from "./translator-core.ts";
-import { isForCore, UpstreamConnection } from "./upstream-connection.ts";
 
 /** What a {@link Translator} is made of. */
 export interface TranslatorParts {
@@ -21,6 +20,8 @@ export interface TranslatorParts {
 
 /** How long shares on their way upstream may take when the translator stops, in milliseconds. */
 const FLUSH_MS = 2000;
+/** Bytes that may wait for an upstream: some ten thousand shares. */
+const MAX_WAITING_BYTES = 1024 * 1024;
 
 /** The shell around the core: gives it what comes in, in the order it comes, and does what it says. */
 export class Translator implements AsyncDisposable {
@@ -29,7 +30,7 @@ export class Translator implements AsyncDisposable {
   readonly #miners = new Map<MinerId, MinerConnection>();
   readonly #running = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
-  #upstream: UpstreamConnection | undefined;
+  #upstream: Outbound<"mining"> | undefined;
   #closeUpstream: ((reason: string) => void) | undefined;
   #state: UpstreamState = { state: "connecting" };
   #lastMiner = 0;
@@ -144,7 +145,10 @@ export class Translator implements AsyncDisposable {
     context.signal.addEventListener("abort", stop, { once: true });
     let reason = "the upstream ended the connection";
     try {
-      this.#upstream = new UpstreamConnection(connection, upstream.tlvByteOrder);
+      this.#upstream = new Outbound(connection, {
+        maxWaitingBytes: MAX_WAITING_BYTES,
+        tlvByteOrder: upstream.tlvByteOrder,
+      });
       this.#dispatch({ type: "upstream-up", setup: setupOf(connection, upstream) });
       connected();
       const asked = await Promise.race([this.#read(connection), ended]);
@@ -163,7 +167,7 @@ export class Translator implements AsyncDisposable {
 
   async #read(connection: Sv2Connection<"mining">): Promise<undefined> {
     for await (const { message } of connection.messages) {
-      if (isForCore(message)) this.#dispatch({ type: "upstream-message", message });
+      if (!isNegotiation(message)) this.#dispatch({ type: "upstream-message", message });
     }
   }
 
@@ -178,7 +182,7 @@ export class Translator implements AsyncDisposable {
       case "close-miner":
         return this.#track(this.#miners.get(effect.miner)?.close() ?? Promise.resolve());
       case "send-upstream":
-        return this.#upstream?.send(effect.message, effect.worker);
+        return this.#upstream?.send(effect.message, workerTlvs(effect.worker));
       case "close-upstream":
         return this.#closeUpstream?.(effect.reason);
       case "count":

@@ -13,7 +13,7 @@ import {
   type Tlv,
   type TlvByteOrder,
   WORKER_HASHRATE_TRACKING,
-  workerIdentityTlv,
+  workerTlvs,
 } from "@adit/codec";
 import { describe, expect, test } from "vitest";
 import { Random } from "../harness/random.ts";
@@ -146,7 +146,7 @@ describe("the codec and the reference implementation's crates", () => {
         const { subject, message } = randomMessage(random, index);
         const named = subject.row.name === "SubmitSharesExtended" && random.oneIn(2);
         const name = named ? random.text(random.length(32, 32)) : undefined;
-        const tlvs = name === undefined ? [] : [workerIdentityTlv(name)];
+        const tlvs = workerTlvs(name);
         yield { index, subject, message, name, frame: encode(subject, message, { tlvs, order: "little" }) };
       }
     }

@@ -7,7 +7,7 @@ import {
   type SubmitSharesStandard,
   u256,
   WORKER_HASHRATE_TRACKING,
-  workerIdentityTlv,
+  workerTlvs,
 } from "@adit/codec";
 import { type ByteStream, dialSv2, type Sv2Connection } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey, pureCrypto } from "@adit/noise";
@@ -104,7 +104,7 @@ export class TestMiner implements AsyncDisposable {
   }
 
   async submit({ message }: FoundWork, worker?: string): Promise<void> {
-    await this.connection.write(message, worker === undefined ? [] : [workerIdentityTlv(worker)]);
+    await this.connection.write(message, workerTlvs(worker));
   }
 
   /** Shares acknowledged on all channels. */

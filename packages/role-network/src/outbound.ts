@@ -61,3 +61,10 @@ export class Outbound<P extends Protocol> {
     }
   }
 }
+
+/** Whether a message negotiates extensions, which is done when a connection is handed over. */
+export function isNegotiation<Message extends { readonly name: string }>(
+  message: Message,
+): message is Extract<Message, { readonly name: `RequestExtensions${string}` }> {
+  return message.name.startsWith("RequestExtensions");
+}
