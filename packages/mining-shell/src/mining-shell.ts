@@ -1,7 +1,7 @@
 import type { OutboundLimits } from "@adit/channels";
 import { dialect, type MiningMessage, mining, readWorkerIdentity } from "@adit/codec";
 import type { Received, Sv2Connection } from "@adit/network-helpers";
-import type { RoleContext } from "@adit/role-kit";
+import { peerFields, type RoleContext } from "@adit/role-kit";
 import { isMinerEffect, type MinerEffect, type MiningCore } from "./core.ts";
 import { MinerConnection } from "./miner-connection.ts";
 
@@ -135,11 +135,16 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
       case "close-connection":
         return this.#close(effect.connection, effect.reason);
       case "log":
-        this.#options.log[effect.level](effect.fields, effect.event.replaceAll("-", " "));
-        return;
+        return this.#log(effect);
       default:
         return effect satisfies never;
     }
+  }
+
+  /** Text in a field may be a miner's or an upstream's. */
+  #log({ level, event, fields }: Extract<MinerEffect, { readonly type: "log" }>): void {
+    const { log } = this.#options;
+    if (log.isLevelEnabled(level)) log[level](peerFields(fields), event.replaceAll("-", " "));
   }
 
   /** Encodes once, whatever the number of connections. */

@@ -44,3 +44,9 @@ export async function within(ms: number, work: Promise<unknown>): Promise<boolea
     work.catch(() => undefined);
   }
 }
+
+/** Resolves when a signal aborts. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

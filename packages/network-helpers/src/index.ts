@@ -1,7 +1,7 @@
 export { acceptSv2, type Sv2Server } from "./accept-sv2.ts";
 export { Backoff } from "./backoff.ts";
 export type { ByteStream, Listener, StreamInfo, Transport } from "./byte-stream.ts";
-export { Deadline, within } from "./deadline.ts";
+export { aborted, Deadline, within } from "./deadline.ts";
 export { type DialSv2Options, dialSv2, type Sv2Client } from "./dial-sv2.ts";
 export { abortError, NetworkError, type NetworkErrorCode, printable } from "./errors.ts";
 export type { ConnectionInfo, FrameConnection } from "./frame-connection.ts";

@@ -19,7 +19,7 @@ export { camelKey, snakeKey } from "./config/key-case.ts";
 export { type ConfigSource, loadConfig, MAX_CONFIG_BYTES, parseConfig } from "./config/load-config.ts";
 export { configReference, type ReferencedRole } from "./config/reference.ts";
 export { Lifetime, type LifetimeOptions } from "./lifetime.ts";
-export { describeError, type LogLevel, type LogOptions, logLevels, openLog, peerText } from "./log.ts";
+export { describeError, type LogLevel, type LogOptions, logLevels, openLog, peerFields, peerText } from "./log.ts";
 export {
   type CounterMetric,
   type GaugeMetric,

@@ -58,3 +58,10 @@ export function peerText(text: string, limit: number = MAX_PEER_TEXT): string {
     return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`;
   });
 }
+
+/** Fields of a log line whose texts may come from the network, each text by {@link peerText}. */
+export function peerFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, typeof value === "string" ? peerText(value) : value]),
+  );
+}

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import {
   MiningShell,
   miningListener,
@@ -7,10 +6,11 @@ import {
   templateProviderUpstream,
   toServerOptions,
 } from "@adit/mining-shell";
-import { peerText, type RoleContext } from "@adit/role-kit";
+import { aborted } from "@adit/network-helpers";
+import type { RoleContext } from "@adit/role-kit";
 import type { Network, Served } from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
-import type { JdClientEffect, JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
+import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
 import type { JdClientOptions } from "./core/jd-client-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
@@ -51,7 +51,7 @@ export class JdClient {
     this.#metrics = jdClientMetrics(context.metrics, () => this.#core.status());
     const { limits, ackIntervalSecs, supportedExtensions } = config;
     this.#shell = new MiningShell({
-      core: { handle: (input, now) => this.#core.handle(input, now).map(printable) },
+      core: this.#core,
       perform: (effect) => this.#perform(effect),
       onClose: (cause) => this.#metrics.connectionsClosed.inc({ cause }),
       outbound: { maxMessages: limits.maxOutboundMessages, maxBytes: limits.maxOutboundBytes },
@@ -220,16 +220,6 @@ export class JdClient {
   }
 }
 
-/** Text in a field of the log may be a miner's or an upstream's. */
-function printable(effect: JdClientEffect): JdClientEffect {
-  if (effect.type !== "log") return effect;
-  const fields = Object.entries(effect.fields).map(([name, value]) => [
-    name,
-    typeof value === "string" ? peerText(value) : value,
-  ]);
-  return { ...effect, fields: Object.fromEntries(fields) as Record<string, unknown> };
-}
-
 function optionsOf({ config, network, extranonceStart, soloExtranoncePrefix }: JdClientParts): JdClientOptions {
   const { network: chain, coinbaseRewardScript, mode } = config;
   const scriptOf = (descriptor: string): Uint8Array => rewardScript({ descriptor, network: chain }).script;
@@ -254,8 +244,4 @@ function optionsOf({ config, network, extranonceStart, soloExtranoncePrefix }: J
     soloAfterMs: config.soloAfterSecs * 1000,
     random: Math.random,
   };
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, "abort");
 }

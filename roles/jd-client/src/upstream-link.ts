@@ -7,7 +7,7 @@ import {
   WORKER_HASHRATE_TRACKING,
   workerTlvs,
 } from "@adit/codec";
-import { type Sv2Connection, within } from "@adit/network-helpers";
+import { aborted, type Sv2Connection, within } from "@adit/network-helpers";
 import { peerText } from "@adit/role-kit";
 import { isNegotiation, type Network, Outbound } from "@adit/role-network";
 import type { SessionId, SessionInput } from "./core/effects.ts";
@@ -117,11 +117,4 @@ export class UpstreamLink {
       if (!isNegotiation(message)) say({ type: "jds-message", session, message });
     }
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

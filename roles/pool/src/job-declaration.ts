@@ -8,6 +8,7 @@ import {
   UsedTokens,
 } from "@adit/job-declarator";
 import type { RewardScript } from "@adit/mining-shell";
+import { aborted } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey } from "@adit/noise";
 import type { RoleContext } from "@adit/role-kit";
 import { loadAuthority, type Network, type Served } from "@adit/role-network";
@@ -99,7 +100,7 @@ export class JobDeclaration implements AsyncDisposable {
       });
       this.#served = served;
       onChange();
-      await Promise.race([untilAborted(signal), declarator.failure]);
+      await Promise.race([aborted(signal), declarator.failure]);
     } catch (error) {
       this.#failure = error instanceof Error ? error.message : String(error);
       context.log.error(
@@ -144,9 +145,4 @@ export class JobDeclaration implements AsyncDisposable {
     this.#used.add(verdict.token, now);
     return { kind: "accepted", declarationId: verdict.token.id };
   }
-}
-
-async function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { type ChainTip, MiningServer } from "@adit/channels";
 import {
   miningListener,
@@ -8,6 +7,7 @@ import {
   templateProviderUpstream,
   toServerOptions,
 } from "@adit/mining-shell";
+import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
 import { listenerStatus, type Network, type Served } from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
@@ -255,8 +255,4 @@ function miningServer({ config, network, reward, declaration, extranonceStart }:
     coinbaseTag: config.poolSignature,
     customJobs: declaration?.policy ?? null,
   });
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, "abort");
 }

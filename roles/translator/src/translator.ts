@@ -1,6 +1,6 @@
 import { REQUIRES_FIXED_VERSION, WORKER_HASHRATE_TRACKING, workerTlvs } from "@adit/codec";
 import { type ByteStream, type Listener, type Sv2Connection, within } from "@adit/network-helpers";
-import { describeError, peerText, type RoleContext } from "@adit/role-kit";
+import { describeError, peerFields, peerText, type RoleContext } from "@adit/role-kit";
 import { isNegotiation, keepConnected, type Network, Outbound, type UpstreamState } from "@adit/role-network";
 import { Admission } from "./admission.ts";
 import type { TranslatorConfig, TranslatorUpstream } from "./config.ts";
@@ -188,7 +188,7 @@ export class Translator implements AsyncDisposable {
       case "count":
         return this.#parts.metrics[effect.counter](effect.label, effect.by);
       case "log":
-        return this.#parts.context.log[effect.level](logFields(effect.fields), effect.event);
+        return this.#parts.context.log[effect.level](peerFields(effect.fields), effect.event);
       default:
         effect satisfies never;
     }
@@ -211,11 +211,4 @@ function setupOf(connection: Sv2Connection<"mining">, { userIdentity }: Translat
     fixedVersion: (connection.accepted.flags & REQUIRES_FIXED_VERSION) !== 0,
     namesWorkers: connection.extensions.has(WORKER_HASHRATE_TRACKING),
   };
-}
-
-/** Text in a field may be a miner's or a pool's. */
-function logFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, typeof value === "string" ? peerText(value) : value]),
-  );
 }
