@@ -16,6 +16,7 @@ export type { ClientEvent, ClientFault, ClientFaultCode } from "./client/client-
 export type { ClientJob, ClientJobState } from "./client/client-job.ts";
 export { type ClientLimits, defaultClientLimits } from "./client/client-limits.ts";
 export { MiningClient, type MiningClientOptions } from "./client/mining-client.ts";
+export { CoreOutbox, type CountEffect, type LogEffect, type Totals } from "./core-outbox.ts";
 export { defaultOutboundLimits, type OutboundLimits, OutboundQueue } from "./outbound-queue.ts";
 export { type UpdateErrorCode } from "./server/channel-control.ts";
 export { type OpenErrorCode } from "./server/channel-opening.ts";

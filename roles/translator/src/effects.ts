@@ -1,3 +1,4 @@
+import type { CountEffect, LogEffect } from "@adit/channels";
 import type { CommonMessage, MiningMessage } from "@adit/codec";
 
 /** Names one miner's connection; the shell never gives the same number twice. */
@@ -40,15 +41,8 @@ export type TranslatorEffect =
   | { readonly type: "send-upstream"; readonly message: MiningMessage; readonly worker: string | undefined }
   /** End the upstream connection and dial again. */
   | { readonly type: "close-upstream"; readonly reason: string }
-  /** Count an event; `label` is from a closed set. */
-  | { readonly type: "count"; readonly counter: CounterName; readonly label: string; readonly by: number }
-  /** Something an operator may want to read; `event` is constant text. */
-  | {
-      readonly type: "log";
-      readonly level: "debug" | "info" | "warn";
-      readonly event: string;
-      readonly fields: Readonly<Record<string, unknown>>;
-    };
+  | CountEffect<CounterName>
+  | LogEffect;
 
 /** What is counted. */
 export type CounterName =

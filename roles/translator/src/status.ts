@@ -1,9 +1,8 @@
 import { difficultyOf, hex } from "@adit/bitcoin";
-import type { ClientChannel } from "@adit/channels";
+import type { ClientChannel, Totals } from "@adit/channels";
 import { peerText } from "@adit/role-kit";
 import type { CounterName } from "./effects.ts";
 import type { Miner } from "./miner.ts";
-import type { Totals } from "./outbox.ts";
 import type { Uplink } from "./uplink.ts";
 
 /** The core's part of the status document, as JSON spells it. */
@@ -56,7 +55,7 @@ export interface MinerStatus {
 export function statusOf(from: {
   readonly miners: Iterable<Miner>;
   readonly uplinks: Iterable<Uplink>;
-  readonly totals: Totals;
+  readonly totals: Totals<CounterName>;
 }): TranslatorStatus {
   const miners = [...from.miners].map(minerStatus);
   const byLabel = (counter: CounterName): Readonly<Record<string, number>> =>

@@ -1,5 +1,6 @@
 import type { Hash, ShareHashing, Target, TxOutput, Work } from "@adit/bitcoin";
 import type { MiningMessage, NewTemplate, SubmitSolution, TemplateSetNewPrevHash } from "@adit/codec";
+import type { LogEffect } from "../core-outbox.ts";
 import type { VardiffOptions } from "../vardiff.ts";
 import type { CustomDeclaration, CustomJobPolicy } from "./custom-job.ts";
 import type { ActivatedJob, TemplateOrigin } from "./job-store.ts";
@@ -221,10 +222,4 @@ export type ServerEffect =
     }
   /** End a connection after what was sent before. */
   | { readonly type: "close-connection"; readonly connection: ConnectionId; readonly reason: string }
-  /** Something an operator may want to read. */
-  | {
-      readonly type: "log";
-      readonly level: "debug" | "info" | "warn";
-      readonly event: string;
-      readonly fields: Record<string, unknown>;
-    };
+  | LogEffect;

@@ -1,4 +1,4 @@
-import type { ServerEffect } from "@adit/channels";
+import type { CountEffect, ServerEffect } from "@adit/channels";
 import type { CommonMessage, JobDeclarationMessage, MiningMessage, SubmitSolution } from "@adit/codec";
 import type { MinerEffect, MinerInput, TemplateEvent } from "@adit/mining-shell";
 
@@ -55,8 +55,7 @@ export type UpstreamEffect =
   | { readonly type: "submit-solution"; readonly solution: SubmitSolution }
   /** Ask the template provider for a template's transactions. */
   | { readonly type: "request-transaction-data"; readonly templateId: bigint }
-  /** Count `by` events; `label` is from a small set. */
-  | { readonly type: "count"; readonly counter: CounterName; readonly label: string; readonly by: number };
+  | CountEffect<CounterName>;
 
 /** Everything a jd-client asks of its shell, in order. */
 export type JdClientEffect = MinerEffect | UpstreamEffect;

@@ -1,7 +1,6 @@
-import type { MiningServerStatus } from "@adit/channels";
+import type { MiningServerStatus, Totals } from "@adit/channels";
 import type { CounterName } from "./effects.ts";
 import type { CandidateState, InUse } from "./fallback.ts";
-import type { Totals } from "./outbox.ts";
 
 /** An upstream in the status document. */
 export interface UpstreamStatus {
@@ -43,7 +42,7 @@ export interface StatusParts {
   readonly inUse: InUse;
   readonly states: readonly CandidateState[];
   readonly cachedShares: number;
-  readonly totals: Totals;
+  readonly totals: Totals<CounterName>;
 }
 
 /** The status document. */
