@@ -1,5 +1,6 @@
 export { addressOf, type ScriptKind } from "./address.ts";
 export { type Block, decodeBlock, encodeBlock } from "./block.ts";
+export { concatBytes, sameBytes } from "./bytes.ts";
 export { type BlockContext, type BlockFault, checkBlock } from "./check-block.ts";
 export {
   assembleCoinbase,

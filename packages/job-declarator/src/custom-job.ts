@@ -1,8 +1,8 @@
+import { sameBytes } from "@adit/bitcoin";
 import { VERSION_ROLLING_MASK } from "@adit/channels";
 import type { SetCustomMiningJob } from "@adit/codec";
 import type { NoiseCrypto } from "@adit/noise";
-import { sameBytes } from "./same-bytes.ts";
-import { type JobCommitment, type Token, tokenDigest, userDigest, verifyToken } from "./token.ts";
+import { type JobCommitment, merklePathDigest, type Token, tokenDigest, userDigest, verifyToken } from "./token.ts";
 import type { UsedTokens } from "./used-tokens.ts";
 
 /** `SetCustomMiningJob.Error.error_code` of a job that is not what its token says, spelt as in the reference implementation. */
@@ -104,15 +104,9 @@ function commitmentFault(
     ["invalid-coinbase-tx-outputs", commitsTo(job.coinbaseTxOutputs, message.coinbaseTxOutputs)],
     ["invalid-coinbase-tx-locktime", message.coinbaseTxLocktime === job.coinbaseTxLocktime],
     ["invalid-coinbase-tx", extranonceSize === job.extranonceSize],
-    ["invalid-merkle-path", commitsTo(job.merklePath, joined(message.merklePath))],
+    ["invalid-merkle-path", sameBytes(job.merklePath, merklePathDigest(crypto, message.merklePath))],
   ];
   return checks.find(([, holds]) => !holds)?.[0];
-}
-
-function joined(hashes: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(hashes.length * 32);
-  hashes.forEach((hash, at) => bytes.set(hash, at * 32));
-  return bytes;
 }
 
 function refused(errorCode: CustomJobErrorCode, detail: string): CustomJobVerdict {

@@ -1,3 +1,4 @@
+import { concatBytes } from "@adit/bitcoin";
 import type { NoiseCrypto } from "@adit/noise";
 
 /** What a token stands for. */
@@ -39,7 +40,7 @@ export interface JobCommitment {
   readonly coinbasePrefix: Uint8Array;
   /** {@link tokenDigest} of the serialized outputs behind their CompactSize count. */
   readonly coinbaseTxOutputs: Uint8Array;
-  /** {@link tokenDigest} of the hashes of the merkle path, one after the other. */
+  /** {@link merklePathDigest}. */
   readonly merklePath: Uint8Array;
   /** Size of the whole extranonce, prefixes included, in bytes. */
   readonly extranonceSize: number;
@@ -71,6 +72,11 @@ const TAG = new TextEncoder().encode("adit/jd-token");
  */
 export function tokenDigest(crypto: Pick<NoiseCrypto, "sha256">, bytes: Uint8Array): Uint8Array {
   return crypto.sha256(bytes).slice(0, DIGEST_SIZE);
+}
+
+/** {@link tokenDigest} of a merkle path, its hashes one after the other. */
+export function merklePathDigest(crypto: Pick<NoiseCrypto, "sha256">, path: readonly Uint8Array[]): Uint8Array {
+  return tokenDigest(crypto, concatBytes(...path));
 }
 
 /** {@link tokenDigest} of a user's name, as both protocols spell it. */

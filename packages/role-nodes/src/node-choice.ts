@@ -1,6 +1,6 @@
-import type { Hash, Network } from "@adit/bitcoin";
+import { type Hash, type Network, sameBytes } from "@adit/bitcoin";
 import type { ChainInfo, NodeError, NodeEvent, NodeHeader } from "@adit/bitcoin-node";
-import { isSame, type ReceivedTemplate } from "./received-template.ts";
+import type { ReceivedTemplate } from "./received-template.ts";
 import { stopgapTemplate } from "./stopgap-template.ts";
 
 /** What {@link NodeChoice} knows beforehand. */
@@ -161,7 +161,7 @@ export class NodeChoice {
 
   #serve(node: number, received: ReceivedTemplate): ChoiceEffect {
     this.#served = received;
-    if (this.#awaited !== undefined && isSame(this.#awaited.hash, received.template.prevHash))
+    if (this.#awaited !== undefined && sameBytes(this.#awaited.hash, received.template.prevHash))
       this.#awaited = undefined;
     return { type: "serve", node, received };
   }
@@ -243,9 +243,9 @@ export class NodeChoice {
 
   #await(at: number, hash: Hash, now: number): void {
     if (at !== this.#active) return;
-    const isServed = this.#served !== undefined && isSame(this.#served.template.prevHash, hash);
+    const isServed = this.#served !== undefined && sameBytes(this.#served.template.prevHash, hash);
     if (isServed) this.#awaited = undefined;
-    else if (this.#awaited === undefined || !isSame(this.#awaited.hash, hash)) {
+    else if (this.#awaited === undefined || !sameBytes(this.#awaited.hash, hash)) {
       this.#awaited = { hash, since: now, asked: false };
     }
   }
@@ -262,7 +262,7 @@ export class NodeChoice {
   #onHeader(at: number, header: NodeHeader | undefined, now: number): readonly ChoiceEffect[] {
     const served = this.#served;
     if (header === undefined || served === undefined || at !== this.#active) return [];
-    const isWanted = this.#awaited?.asked === true && isSame(this.#awaited.hash, header.hash);
+    const isWanted = this.#awaited?.asked === true && sameBytes(this.#awaited.hash, header.hash);
     if (!isWanted || header.confirmations < 1 || header.height < this.#bestHeight(now)) return [];
     const curTime = served.template.curTime + Math.max(0, Math.floor((now - served.at) / 1000));
     const template = stopgapTemplate(header, { network: this.#options.network, last: served.template, curTime });

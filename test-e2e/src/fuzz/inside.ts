@@ -6,7 +6,6 @@ export { ClientView, Harness, prevHash, template } from "../../../packages/chann
 export {
   blockCoinbase,
   readDeclaredCoinbase,
-  strippedCoinbase,
 } from "../../../packages/job-declarator/src/core/declared-coinbase.ts";
 export type { DeclaratorEffect } from "../../../packages/job-declarator/src/core/effects.ts";
 export { judgeCustomJob } from "../../../packages/job-declarator/src/custom-job.ts";

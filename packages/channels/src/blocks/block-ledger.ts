@@ -1,4 +1,4 @@
-import { decodeHeader, hex, parseBip34, type ShareHashing, stripWitness } from "@adit/bitcoin";
+import { decodeHeader, hex, parseBip34, type ShareHashing, sameBytes, stripWitness } from "@adit/bitcoin";
 import type { NewTemplate, SubmitSolution, TemplateSetNewPrevHash } from "@adit/codec";
 
 /** What can be known of a block's fate, as the store keeps it. */
@@ -166,7 +166,9 @@ export class BlockLedger {
   #resubmit(): readonly LedgerEffect[] {
     const tip = this.#tip;
     if (tip === undefined) return [];
-    const open = this.#followed.filter(({ block, result }) => result === "pending" && isSame(block.prevHash, tip.hash));
+    const open = this.#followed.filter(
+      ({ block, result }) => result === "pending" && sameBytes(block.prevHash, tip.hash),
+    );
     return open.flatMap((followed) => this.#offer(followed));
   }
 
@@ -188,7 +190,7 @@ export class BlockLedger {
     const { merkleRoot } = decodeHeader(header);
     const stripped = stripWitness(coinbase);
     const fits = (template: KnownTemplate): boolean =>
-      template.height === height && isSame(this.#hashing.merkleRoot(stripped, template.merklePath), merkleRoot);
+      template.height === height && sameBytes(this.#hashing.merkleRoot(stripped, template.merklePath), merkleRoot);
     const itsOwn = this.#templates.find((template) => template.templateId === templateId);
     return itsOwn !== undefined && fits(itsOwn) ? templateId : this.#templates.find(fits)?.templateId;
   }
@@ -196,8 +198,8 @@ export class BlockLedger {
 
 /** What a tip says about a block. A tip below its height, or on the same block, leaves it as it was. */
 function resultAt({ block, result }: Followed, tip: Tip): BlockResult {
-  if (isSame(block.hash, tip.hash)) return "accepted";
-  if (isSame(block.prevHash, tip.hash)) return "pending";
+  if (sameBytes(block.hash, tip.hash)) return "accepted";
+  if (sameBytes(block.prevHash, tip.hash)) return "pending";
   if (tip.height !== undefined && block.height !== undefined && tip.height <= block.height) {
     return tip.height === block.height ? "superseded" : result;
   }
@@ -223,8 +225,4 @@ function known({ templateId, merklePath, coinbasePrefix }: NewTemplate): KnownTe
     merklePath: merklePath.map((sibling) => sibling.slice()),
     height: parseBip34(coinbasePrefix.slice()),
   };
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return hex(one) === hex(other);
 }

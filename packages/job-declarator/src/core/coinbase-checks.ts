@@ -1,5 +1,4 @@
-import { MAX_MONEY, type TxOutput, witnessCommitmentOf, witnessCommitmentOutput } from "@adit/bitcoin";
-import { sameBytes } from "../same-bytes.ts";
+import { MAX_MONEY, sameBytes, type TxOutput, witnessCommitmentOf, witnessCommitmentOutput } from "@adit/bitcoin";
 import type { DeclaredCoinbase } from "./declared-coinbase.ts";
 import { type DeclarationFault, fault } from "./fault.ts";
 import type { DeclaratorTip } from "./tip.ts";

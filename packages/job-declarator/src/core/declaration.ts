@@ -1,7 +1,7 @@
 import { type CoinbaseParts, type Hash, MAX_BLOCK_WEIGHT, merklePath, type ShareHashing } from "@adit/bitcoin";
 import type { DeclareMiningJob } from "@adit/codec";
 import type { NoiseCrypto } from "@adit/noise";
-import { type JobCommitment, tokenDigest } from "../token.ts";
+import { type JobCommitment, merklePathDigest, tokenDigest } from "../token.ts";
 import { type DeclaredJob, proposalOf } from "./declared-job.ts";
 import type { ConnectionId, DeclarationId } from "./effects.ts";
 import { type DeclarationFault, fault } from "./fault.ts";
@@ -105,9 +105,6 @@ export class Declaration {
   /** What its new token commits to. */
   commitment({ prevHash, nbits, minNtime }: DeclaratorTip, crypto: Pick<NoiseCrypto, "sha256">): JobCommitment {
     const { txVersion, inputSequence, locktime, scriptSigStart, countedOutputs, parts } = this.coinbase;
-    const path = this.#content.merklePath;
-    const joined = new Uint8Array(path.length * 32);
-    path.forEach((hash, at) => joined.set(hash, at * 32));
     return {
       version: this.#version,
       coinbaseTxVersion: txVersion,
@@ -118,7 +115,7 @@ export class Declaration {
       prevHash,
       coinbasePrefix: tokenDigest(crypto, scriptSigStart),
       coinbaseTxOutputs: tokenDigest(crypto, countedOutputs),
-      merklePath: tokenDigest(crypto, joined),
+      merklePath: merklePathDigest(crypto, this.#content.merklePath),
       extranonceSize: parts.extranonceSize,
     };
   }

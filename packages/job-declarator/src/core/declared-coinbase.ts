@@ -1,4 +1,5 @@
 import {
+  assembleCoinbase,
   BitcoinError,
   type CoinbaseParts,
   coinbaseAround,
@@ -86,17 +87,8 @@ export function blockCoinbase(
   { parts, reservedValue }: Pick<DeclaredCoinbase, "parts" | "reservedValue">,
   extranonce: Uint8Array,
 ): Uint8Array {
-  const stripped = strippedCoinbase(parts, extranonce);
+  const stripped = assembleCoinbase(parts, extranonce);
   return reservedValue === undefined ? stripped : restoreWitness(stripped, reservedValue);
-}
-
-/** The coinbase without marker, flag and witness, whose hash is its id. The extranonce has to be of its size. */
-export function strippedCoinbase({ prefix, suffix }: CoinbaseParts, extranonce: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(prefix.length + extranonce.length + suffix.length);
-  bytes.set(prefix);
-  bytes.set(extranonce, prefix.length);
-  bytes.set(suffix, prefix.length + extranonce.length);
-  return bytes;
 }
 
 function scriptSigPlace(prefix: Uint8Array): ScriptSigPlace | DeclarationFault {

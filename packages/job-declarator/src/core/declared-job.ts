@@ -1,17 +1,18 @@
 import {
+  assembleCoinbase,
   type CoinbaseParts,
   encodeBlock,
   encodeHeader,
   type Hash,
   meetsTarget,
   type ShareHashing,
+  sameBytes,
   sha256d,
   targetFromBits,
   targetToBytes,
 } from "@adit/bitcoin";
 import type { PushSolution } from "@adit/codec";
-import { sameBytes } from "../same-bytes.ts";
-import { blockCoinbase, strippedCoinbase } from "./declared-coinbase.ts";
+import { blockCoinbase } from "./declared-coinbase.ts";
 import type { KnownTransaction } from "./known-transaction.ts";
 
 /** A job that was declared and found good: a block but for its extranonce, time and nonce. */
@@ -66,7 +67,7 @@ export function solve(job: DeclaredJob, solution: Solution, hashing: ShareHashin
     extranonce.length === job.parts.extranonceSize && nbits === job.nbits && sameBytes(prevHash, job.prevHash);
   if (!isFit) return { kind: "other-job" };
   const { hash, header } = hashing.shareHash({
-    coinbase: strippedCoinbase(job.parts, extranonce),
+    coinbase: assembleCoinbase(job.parts, extranonce),
     merklePath: job.merklePath,
     header: { ...solution, prevHash: job.prevHash },
   });
@@ -88,7 +89,7 @@ export function proposalOf(
   { version, ntime, hashing }: { readonly version: number; readonly ntime: number; readonly hashing: ShareHashing },
 ): Uint8Array {
   const extranonce = new Uint8Array(job.parts.extranonceSize);
-  const merkleRoot = hashing.merkleRoot(strippedCoinbase(job.parts, extranonce), job.merklePath);
+  const merkleRoot = hashing.merkleRoot(assembleCoinbase(job.parts, extranonce), job.merklePath);
   const { prevHash, nbits } = job;
   const header = encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce: 0 });
   return encodeBlock(header, [blockCoinbase(job, extranonce), ...job.transactions.map((tx) => tx.bytes)]);

@@ -1,8 +1,15 @@
-import { decodeHeader, hex, meetsTarget, type ShareHashing, targetFromBits, targetToBytes } from "@adit/bitcoin";
+import {
+  assembleCoinbase,
+  decodeHeader,
+  hex,
+  meetsTarget,
+  type ShareHashing,
+  sameBytes,
+  targetFromBits,
+  targetToBytes,
+} from "@adit/bitcoin";
 import { TokenBucket } from "@adit/channels";
 import { type PushSolution, u256 } from "@adit/codec";
-import { sameBytes } from "../same-bytes.ts";
-import { strippedCoinbase } from "./declared-coinbase.ts";
 import { blockOf, type Solution, solve } from "./declared-job.ts";
 import type { DeclaredJobs } from "./declared-jobs.ts";
 import type { ConnectionId, DeclaratorEffect, DeclaratorInput, SolutionFault } from "./effects.ts";
@@ -80,7 +87,7 @@ export function poolsBlock(
   const job = jobs.byToken(hex(tokenId));
   if (job === undefined || extranonce.length !== job.parts.extranonceSize) return [];
   const { merkleRoot } = decodeHeader(header);
-  const isOfJob = sameBytes(merkleRoot, hashing.merkleRoot(strippedCoinbase(job.parts, extranonce), job.merklePath));
+  const isOfJob = sameBytes(merkleRoot, hashing.merkleRoot(assembleCoinbase(job.parts, extranonce), job.merklePath));
   const hasWork = meetsTarget(hashing.headerHash(header), targetToBytes(targetFromBits(job.nbits)));
   if (!isOfJob || !hasWork) return [];
   return [{ type: "submit-block", block: blockOf(job, header, extranonce), connection: undefined }];

@@ -1,7 +1,7 @@
 import { hex } from "@adit/bitcoin";
 import { TokenBucket } from "@adit/channels";
 import type { AllocateMiningJobToken } from "@adit/codec";
-import { sameSecret } from "../same-bytes.ts";
+import { sameSecret } from "../same-secret.ts";
 import { readToken } from "../token.ts";
 import type { MintedToken } from "../token-minter.ts";
 import type { DeclaratorLimits } from "./limits.ts";

@@ -1,7 +1,16 @@
-import { decodeBlock, encodeHeader, hex, meetsTarget, pureHashing, targetFromBits, targetToBytes } from "@adit/bitcoin";
+import {
+  assembleCoinbase,
+  decodeBlock,
+  encodeHeader,
+  hex,
+  meetsTarget,
+  pureHashing,
+  targetFromBits,
+  targetToBytes,
+} from "@adit/bitcoin";
 import { type DeclareMiningJob, type JobDeclarationMessage, type PushSolution, u256 } from "@adit/codec";
 import { authorityPublicKey, pureCrypto } from "@adit/noise";
-import { readDeclaredCoinbase, strippedCoinbase } from "../core/declared-coinbase.ts";
+import { readDeclaredCoinbase } from "../core/declared-coinbase.ts";
 import type { CheckVerdict, DeclaratorEffect, DeclaratorInput } from "../core/effects.ts";
 import { JobDeclarator } from "../core/job-declarator.ts";
 import type { KnownTransaction } from "../core/known-transaction.ts";
@@ -177,7 +186,7 @@ export function solution(
   if ("errorCode" in coinbase) throw new Error(coinbase.detail);
   const extranonce = new Uint8Array(coinbase.parts.extranonceSize).fill(seed);
   const leaves = (sample.transactions ?? []).map(({ txid }) => txid);
-  const merkleRoot = rootOf(strippedCoinbase(coinbase.parts, extranonce), leaves);
+  const merkleRoot = rootOf(assembleCoinbase(coinbase.parts, extranonce), leaves);
   const header = { version, prevHash: tip.prevHash, merkleRoot, ntime: tip.minNtime, nbits: tip.nbits };
   const target = targetToBytes(targetFromBits(tip.nbits));
   let nonce = 0;

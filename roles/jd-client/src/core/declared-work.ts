@@ -1,4 +1,4 @@
-import { decodeHeader } from "@adit/bitcoin";
+import { concatBytes, decodeHeader } from "@adit/bitcoin";
 import type { ActivatedJob, FoundBlock } from "@adit/channels";
 import { type DeclareMiningJob, type PushSolution, type SetCustomMiningJob, u256 } from "@adit/codec";
 
@@ -17,8 +17,8 @@ export function declaredCoinbase({
   "coinbaseTxPrefix" | "coinbaseTxSuffix"
 > {
   return {
-    coinbaseTxPrefix: concat(coinbaseTxPrefix.subarray(0, 4), MARKER_AND_FLAG, coinbaseTxPrefix.subarray(4)),
-    coinbaseTxSuffix: concat(coinbaseTxSuffix.subarray(0, -4), WITNESS, coinbaseTxSuffix.subarray(-4)),
+    coinbaseTxPrefix: concatBytes(coinbaseTxPrefix.subarray(0, 4), MARKER_AND_FLAG, coinbaseTxPrefix.subarray(4)),
+    coinbaseTxSuffix: concatBytes(coinbaseTxSuffix.subarray(0, -4), WITNESS, coinbaseTxSuffix.subarray(-4)),
   };
 }
 
@@ -48,16 +48,6 @@ export function customJob(
 export function solutionOf({ header, extranonce }: FoundBlock): PushSolution {
   const { prevHash, nonce, ntime, nbits, version } = decodeHeader(header);
   return { name: "PushSolution", extranonce, prevHash: u256(prevHash), nonce, ntime, nbits, version };
-}
-
-function concat(...parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 function u32At(bytes: Uint8Array, at: number): number {

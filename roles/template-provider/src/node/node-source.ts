@@ -1,4 +1,5 @@
-import { isSame, type ReceivedTemplate } from "@adit/role-nodes";
+import { sameBytes } from "@adit/bitcoin";
+import type { ReceivedTemplate } from "@adit/role-nodes";
 import { assembleTemplate, type BlockTemplate, type CoinbaseRoom } from "../template/block-template.ts";
 import type { SourceChange, SourceTip, TemplateSource } from "../template-source.ts";
 
@@ -38,7 +39,7 @@ export class NodeSource implements TemplateSource {
     this.#received = received;
     this.#made.clear();
     const { template } = received;
-    const isSameTip = before?.template.bits === template.bits && isSame(before.template.prevHash, template.prevHash);
+    const isSameTip = before?.template.bits === template.bits && sameBytes(before.template.prevHash, template.prevHash);
     return isSameTip ? { type: "better-templates", atOnce: before.isStopgap } : { type: "tip" };
   }
 

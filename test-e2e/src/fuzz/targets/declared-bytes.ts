@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { decodeTransaction, encodeTransaction, parseBip34, stripWitness } from "@adit/bitcoin";
+import { assembleCoinbase, decodeTransaction, encodeTransaction, parseBip34, stripWitness } from "@adit/bitcoin";
 import { type SetCustomMiningJob, u256 } from "@adit/codec";
 import { pureCrypto } from "@adit/noise";
 import fc from "fast-check";
@@ -15,7 +15,6 @@ import {
   PAYOUT_SCRIPT,
   readDeclaredCoinbase,
   readToken,
-  strippedCoinbase,
   TokenMinter,
   tipBelow,
   tokenDigest,
@@ -162,7 +161,7 @@ export const coinbases: Target<Uint8Array> = {
     const extranonce = new Uint8Array(extranonceSize).fill(0xab);
     const whole = blockCoinbase(read, extranonce);
     rule(Buffer.compare(whole, Buffer.concat([prefix, extranonce, suffix])) === 0, "a block gets another coinbase");
-    const stripped = strippedCoinbase(read.parts, extranonce);
+    const stripped = assembleCoinbase(read.parts, extranonce);
     rule(Buffer.compare(stripped, stripWitness(whole)) === 0, "a coinbase's id is that of something else");
     const tx = decodeTransaction(whole);
     rule(Buffer.compare(encodeTransaction(tx), whole) === 0, "a coinbase has two encodings");
