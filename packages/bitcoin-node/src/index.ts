@@ -16,6 +16,8 @@ export { type NodeEvent, NodeWatch, type NodeWatchOptions } from "./node-watch.t
 export {
   type FollowedNodeSettings,
   followedNodeSettings,
+  nodesProblems,
+  nodesSettings,
   type RpcSettings,
   rpcAuth,
   rpcProblems,

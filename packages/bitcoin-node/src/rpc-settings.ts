@@ -27,6 +27,23 @@ export const followedNodeSettings = {
     .describe("the node's zmqpubhashblock address: a new block is seen at once; needs the package zeromq"),
 } as const;
 
+/** Keys of a role's table of nodes beside the nodes that it follows. Check the table with {@link nodesProblems}. */
+export const nodesSettings = {
+  extraSubmit: z
+    .array(z.strictObject(rpcSettings))
+    .max(16)
+    .default([])
+    .describe("further nodes that every block is submitted to"),
+  pollIntervalSecs: z.number().min(0.05).max(60).default(1).describe("seconds between looks at each node's tip"),
+  pollTimeoutSecs: z
+    .number()
+    .min(0.1)
+    .max(60)
+    .default(2)
+    .describe("longest wait for the answer to such a look, in seconds, before another node is turned to"),
+  rpcTimeoutSecs: z.number().min(0.1).max(300).default(10).describe("longest wait for a node's answer, in seconds"),
+} as const;
+
 /** What a config says of a node's JSON-RPC: where it is, and a cookie file or user and password. */
 export interface RpcSettings {
   readonly coreRpcUrl: string;
@@ -56,11 +73,33 @@ export function rpcAuth({ coreRpcCookiePath, coreRpcUser = "", coreRpcPass = "" 
   return { user: coreRpcUser, password: coreRpcPass };
 }
 
+/** Something that a config says wrongly of a node, and where in the table of nodes that stands. */
+export interface NodesProblem {
+  readonly path: readonly ["nodes" | "extraSubmit", number];
+  /** Completes "expected …". */
+  readonly message: string;
+}
+
+/**
+ * What a config says wrongly of its nodes, beyond what their keys alone show. Nodes are told apart by where they are, in
+ * logs, metrics and files: none may be listed twice.
+ */
+export function nodesProblems(
+  table: { readonly nodes: readonly RpcSettings[]; readonly extraSubmit: readonly RpcSettings[] },
+  network: Network,
+): readonly NodesProblem[] {
+  const seen = new Set<string>();
+  return (["nodes", "extraSubmit"] as const).flatMap((list) =>
+    table[list].flatMap((node, at) =>
+      rpcProblems(node, network, seen).map((message): NodesProblem => ({ path: [list, at], message })),
+    ),
+  );
+}
+
 /**
  * What a config says wrongly of a node, beyond what its keys alone show: each completes "expected …".
  *
- * @param seen the hosts of the nodes before it, to which its own is added: nodes are told apart by where they are, in
- *   logs, metrics and files
+ * @param seen the hosts of the nodes before it, to which its own is added
  */
 export function rpcProblems(node: RpcSettings, network: Network, seen: Set<string>): readonly string[] {
   // What is no URL was refused by its own check already; zod asks here all the same.

@@ -1,5 +1,5 @@
 import type { Network } from "@adit/bitcoin";
-import { followedNodeSettings, rpcProblems, rpcSettings } from "@adit/bitcoin-node";
+import { followedNodeSettings, nodesProblems, nodesSettings } from "@adit/bitcoin-node";
 import { address, transportKind } from "@adit/role-kit";
 import { type ListenLimitSettings, listenLimits, type ServerSettings } from "@adit/role-network";
 import { z } from "zod";
@@ -69,11 +69,7 @@ export const declaratorNodes = z
       .min(1)
       .max(16)
       .describe("nodes that know transactions, check declared blocks and take solved ones, most preferred first"),
-    extraSubmit: z
-      .array(z.strictObject(rpcSettings))
-      .max(16)
-      .default([])
-      .describe("further nodes that every block is submitted to"),
+    extraSubmit: nodesSettings.extraSubmit,
     dataPath: z
       .string()
       .min(1)
@@ -93,14 +89,9 @@ export const declaratorNodes = z
       .max(16 * 2 ** 30)
       .default(256 * 2 ** 20)
       .describe("bytes of the node's mempool kept at hand; what does not fit is fetched when it is declared"),
-    pollIntervalSecs: z.number().min(0.05).max(60).default(1).describe("seconds between looks at each node's tip"),
-    pollTimeoutSecs: z
-      .number()
-      .min(0.1)
-      .max(60)
-      .default(2)
-      .describe("longest wait for the answer to such a look, in seconds, before another node is turned to"),
-    rpcTimeoutSecs: z.number().min(0.1).max(300).default(10).describe("longest wait for a node's answer, in seconds"),
+    pollIntervalSecs: nodesSettings.pollIntervalSecs,
+    pollTimeoutSecs: nodesSettings.pollTimeoutSecs,
+    rpcTimeoutSecs: nodesSettings.rpcTimeoutSecs,
   })
   .describe("Bitcoin nodes over JSON-RPC");
 
@@ -170,13 +161,8 @@ interface ProblemSink {
 
 /** Adds a problem for every node that cannot be reached as it is written, or is listed twice. */
 export function checkNodes(nodes: DeclaratorNodeSettings, network: Network, { context, path }: ProblemSink): void {
-  const seen = new Set<string>();
-  for (const list of ["nodes", "extraSubmit"] as const) {
-    for (const [at, node] of nodes[list].entries()) {
-      for (const message of rpcProblems(node, network, seen)) {
-        context.addIssue({ code: "custom", path: [...path, list, at], message, input: node });
-      }
-    }
+  for (const problem of nodesProblems(nodes, network)) {
+    context.addIssue({ code: "custom", path: [...path, ...problem.path], message: problem.message, input: nodes });
   }
 }
 

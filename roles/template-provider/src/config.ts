@@ -1,5 +1,5 @@
 import { target as asTarget, bitsFromTarget, type Target, targetFromBits } from "@adit/bitcoin";
-import { followedNodeSettings, rpcProblems, rpcSettings } from "@adit/bitcoin-node";
+import { followedNodeSettings, nodesProblems, nodesSettings } from "@adit/bitcoin-node";
 import { type IrohSettings, type ProcessSettings, processSettings } from "@adit/role-kit";
 import {
   checkServer,
@@ -79,11 +79,7 @@ const bitcoinNode = z
       .min(1)
       .max(16)
       .describe("nodes that give templates and take blocks, most preferred first"),
-    extraSubmit: z
-      .array(z.strictObject(rpcSettings))
-      .max(16)
-      .default([])
-      .describe("further nodes that every block is submitted to"),
+    extraSubmit: nodesSettings.extraSubmit,
     dataPath: z
       .string()
       .min(1)
@@ -98,7 +94,7 @@ const bitcoinNode = z
       .max(3_600)
       .default(10)
       .describe("seconds between looks for better transactions; new blocks are seen without it"),
-    pollIntervalSecs: z.number().min(0.05).max(60).default(1).describe("seconds between looks at each node's tip"),
+    pollIntervalSecs: nodesSettings.pollIntervalSecs,
     emptyTemplateAfterSecs: z
       .number()
       .min(0)
@@ -107,13 +103,8 @@ const bitcoinNode = z
       .describe(
         "longest wait for a new tip's full template before one without transactions is sent first; 0 for never",
       ),
-    pollTimeoutSecs: z
-      .number()
-      .min(0.1)
-      .max(60)
-      .default(2)
-      .describe("longest wait for the answer to such a look, in seconds, before another node is turned to"),
-    rpcTimeoutSecs: z.number().min(0.1).max(300).default(10).describe("longest wait for a node's answer, in seconds"),
+    pollTimeoutSecs: nodesSettings.pollTimeoutSecs,
+    rpcTimeoutSecs: nodesSettings.rpcTimeoutSecs,
     templateAlarmSecs: z
       .number()
       .positive()
@@ -209,13 +200,8 @@ function checkBackend(
     const message = "expected one source of templates: remove [embedded] or [bitcoin_node]";
     context.addIssue({ code: "custom", path: ["bitcoinNode"], message, input: nodes });
   }
-  const seen = new Set<string>();
-  for (const list of ["nodes", "extraSubmit"] as const) {
-    for (const [at, node] of nodes[list].entries()) {
-      const path = ["bitcoinNode", list, at];
-      for (const message of rpcProblems(node, nodes.network, seen))
-        context.addIssue({ code: "custom", path, message, input: node });
-    }
+  for (const { path, message } of nodesProblems(nodes, nodes.network)) {
+    context.addIssue({ code: "custom", path: ["bitcoinNode", ...path], message, input: nodes });
   }
 }
 
