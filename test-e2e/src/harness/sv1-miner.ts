@@ -117,7 +117,9 @@ export class Sv1Miner implements Disposable {
     const { version, prevHash, nbits, ntime } = job;
     const hash = pureHashing.headerHash(encodeHeader({ version, prevHash, merkleRoot, ntime, nbits, nonce }));
     if (!meetsTarget(hash, target)) return;
-    if (meetsTarget(hash, targetToBytes(targetFromBits(nbits)))) {
+    // A hostile pool's bits need not be a target: they matter only to who keeps blocks apart from shares.
+    const minds = this.withholdsBlocks || this.#handsInOne;
+    if (minds && meetsTarget(hash, targetToBytes(targetFromBits(nbits)))) {
       if (this.withholdsBlocks) return;
       this.withholdsBlocks = this.#handsInOne;
     }
