@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { dialect, type Protocol, type SetupConnection } from "@adit/codec";
+import { dialect, type Protocol, type SetupConnection, u256 } from "@adit/codec";
 import { ACT1_SIZE } from "@adit/noise";
 import { expect, test } from "vitest";
 import type { Reachable } from "./dial.ts";
@@ -49,6 +49,30 @@ export function setupFor(protocol: 0 | 1 | 2): SetupConnection {
     deviceId: "",
   };
 }
+
+const mining = dialect("mining");
+const miner = setupFor(0);
+
+/** What miners may say and hear, whoever serves them. */
+export const miningDoor: Omit<DoorUnderAttack, "scene" | "role" | "over"> = {
+  protocol: "mining",
+  setup: miner,
+  hello: mining.encode(miner),
+  // For a channel that is not there: answered with an error, and no reason to hang up.
+  ordinary: mining.encode({
+    name: "UpdateChannel",
+    channelId: 77,
+    nominalHashRate: 1,
+    maximumTarget: u256(new Uint8Array(32).fill(1)),
+  }),
+  ordinaryName: "UpdateChannel",
+  serverOnly: {
+    frame: mining.encode({ name: "SetTarget", channelId: 1, maximumTarget: u256(new Uint8Array(32)) }),
+    reason: /SetTarget is not for it to send/,
+  },
+  largest: { type: 0x1b, bytes: 512 },
+  idle: /no channel was opened/,
+};
 
 /** What holds for every Stratum V2 listener, whatever the role behind it and whatever carries the bytes. */
 export function sv2DoorSuite(door: DoorUnderAttack): void {

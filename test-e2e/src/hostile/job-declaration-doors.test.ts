@@ -1,14 +1,12 @@
-import { DECLARE_TX_DATA, dialect, u256 } from "@adit/codec";
+import { DECLARE_TX_DATA, dialect } from "@adit/codec";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from "vitest";
 import { jdClientToml, upstream } from "../harness/configs.ts";
 import { embeddedJds } from "../harness/declaring-miner.ts";
 import { DEADLINES, DoorScene, SHARES_PER_MINUTE, transports } from "../harness/door-scene.ts";
-import { setupFor, sv2DoorSuite } from "../harness/sv2-door-suite.ts";
+import { miningDoor, setupFor, sv2DoorSuite } from "../harness/sv2-door-suite.ts";
 import type { TestRole } from "../harness/test-role.ts";
 
-const mining = dialect("mining");
 const declaration = dialect("job_declaration");
-const miner = setupFor(0);
 const declarer = { ...setupFor(1), flags: DECLARE_TX_DATA };
 
 let scene: DoorScene;
@@ -55,28 +53,7 @@ describe.each(transports)("a pool's job-declarator server over %s", (over) => {
 });
 
 describe.each(transports)("a jd-client over %s", (over) => {
-  sv2DoorSuite({
-    scene: () => scene,
-    role: () => jdClient,
-    over,
-    protocol: "mining",
-    setup: miner,
-    hello: mining.encode(miner),
-    // For a channel that is not there: answered with an error, and no reason to hang up.
-    ordinary: mining.encode({
-      name: "UpdateChannel",
-      channelId: 77,
-      nominalHashRate: 1,
-      maximumTarget: u256(new Uint8Array(32).fill(1)),
-    }),
-    ordinaryName: "UpdateChannel",
-    serverOnly: {
-      frame: mining.encode({ name: "SetTarget", channelId: 1, maximumTarget: u256(new Uint8Array(32)) }),
-      reason: /SetTarget is not for it to send/,
-    },
-    largest: { type: 0x1b, bytes: 512 },
-    idle: /no channel was opened/,
-  });
+  sv2DoorSuite({ ...miningDoor, scene: () => scene, role: () => jdClient, over });
 });
 
 test("all of them have in use what they had at the start, and no honest share is lost", () => scene.everythingIsBack());

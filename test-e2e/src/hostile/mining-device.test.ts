@@ -1,6 +1,7 @@
 import { type MiningMessage, type OpenExtendedMiningChannelSuccess, u256 } from "@adit/codec";
 import { authorityPublicKey, encodeAuthorityPublicKey } from "@adit/noise";
 import { describe, expect, test } from "vitest";
+import { brokenFrames } from "../harness/broken-frames.ts";
 import {
   beginHonestly,
   deviceToml,
@@ -161,10 +162,7 @@ function wrongs(kind: Kind): Record<string, Wrong> {
       working((client) => client.say({ name: "Reconnect", newHost: "evil.example", newPort: 3333 })),
       /the pool asked to reconnect/,
     ],
-    "announces a frame of five megabytes": [
-      working((client) => client.frame(0x1f, new Uint8Array(5_000_000))),
-      /a frame of 5000000 bytes/,
-    ],
+    ...brokenFrames(working, 0x1f),
     "cuts a message short": [
       working((client) => client.frame(0x20, new Uint8Array(5), true)),
       /short-read at SetNewPrevHash/,
@@ -179,13 +177,6 @@ function wrongs(kind: Kind): Record<string, Wrong> {
       ),
       /UpdateChannel is not for it to send/,
     ],
-    "sends frames that nobody knows, without end": [
-      working(async (client) => {
-        for (let at = 0; at < 20; at += 1) await client.frame(0xee, new Uint8Array(9));
-      }),
-      /too many frames that nobody knows/,
-    ],
-    "turns bits over": [working((client) => client.unsealed(new Uint8Array(200).fill(7))), /could not be decrypted/],
     "goes away in the middle of a job": [
       async (client) => {
         await beginHonestly(kind, client);

@@ -1,6 +1,7 @@
 import { encodeOutputs, type TxOutput } from "@adit/bitcoin";
 import type { JobDeclarationMessage } from "@adit/codec";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { brokenFrames } from "../harness/broken-frames.ts";
 import { ExposedJdClients, goesOn, LEFT_MS, type UpstreamScripts } from "../harness/exposed-jd-clients.ts";
 import {
   type Answers,
@@ -104,17 +105,10 @@ const wrongs: Record<string, readonly [UpstreamScripts, RegExp]> = {
     declaring((requestId) => ({ name: "AllocateMiningJobToken", userIdentifier: COLOURS, requestId })),
     /AllocateMiningJobToken is not for it to send/,
   ],
-  "announces a frame of five megabytes": [
-    declares({ DeclareMiningJob: (client) => client.frame(0x55, new Uint8Array(5_000_000)) }),
-    /a frame of 5000000 bytes/,
-  ],
+  ...brokenFrames<"job_declaration", UpstreamScripts>((talk) => declares({ DeclareMiningJob: talk }), 0x55),
   "cuts a message short": [
     declares({ DeclareMiningJob: (client) => client.frame(0x58, new Uint8Array(3)) }),
     /short-read at DeclareMiningJobSuccess/,
-  ],
-  "turns bits over": [
-    declares({ DeclareMiningJob: (client) => client.unsealed(new Uint8Array(200).fill(7)) }),
-    /could not be decrypted/,
   ],
 };
 

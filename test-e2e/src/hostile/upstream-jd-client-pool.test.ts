@@ -1,5 +1,6 @@
 import { type DialectMessage, u256 } from "@adit/codec";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { brokenFrames } from "../harness/broken-frames.ts";
 import { ExposedJdClients, goesOn, LEFT_MS, poolThat, type UpstreamScripts } from "../harness/exposed-jd-clients.ts";
 import type { Script } from "../harness/hostile-server.ts";
 import {
@@ -176,21 +177,11 @@ const wrongWork: Record<string, readonly [UpstreamScripts, RegExp]> = {
     })),
     /UpdateChannel is not for it to send/,
   ],
-  "announces a frame of five megabytes": [
-    working((client) => client.frame(0x1f, new Uint8Array(5_000_000))),
-    /a frame of 5000000 bytes/,
-  ],
-  "sends frames that nobody knows, without end": [
-    working(async (client) => {
-      for (let at = 0; at < 20; at += 1) await client.frame(0xee, new Uint8Array(9));
-    }),
-    /too many frames that nobody knows/,
-  ],
+  ...brokenFrames(working, 0x1f),
   "cuts a message short": [
     working((client) => client.frame(0x23, new Uint8Array(5), true)),
     /short-read at SetCustomMiningJobSuccess/,
   ],
-  "turns bits over": [working((client) => client.unsealed(new Uint8Array(200).fill(7))), /could not be decrypted/],
 };
 
 describe.concurrent.each<Over>(["tcp", "iroh"])("a jd-client leaves a pool over %s, and says why, that", (over) => {

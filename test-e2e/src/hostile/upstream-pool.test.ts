@@ -1,6 +1,7 @@
 import { decodeTransaction, hex, isCoinbase } from "@adit/bitcoin";
 import { type NewTemplate, u256 } from "@adit/codec";
 import { describe, expect, test } from "vitest";
+import { brokenFrames } from "../harness/broken-frames.ts";
 import { dialPool } from "../harness/dial.ts";
 import { HostileServer } from "../harness/hostile-server.ts";
 import { RoleInProcess } from "../harness/role-in-process.ts";
@@ -105,10 +106,7 @@ const wrongs: Record<string, readonly [TemplateScript, RegExp]> = {
     },
     /prevhash received/,
   ],
-  "announces a frame of five megabytes": [
-    (client) => client.frame(0x71, new Uint8Array(5_000_000)),
-    /a frame of 5000000 bytes/,
-  ],
+  ...brokenFrames((talk: TemplateScript) => talk, 0x71),
   "answers what nobody asked": [
     async (client) => {
       for (let id = 0; id < 50; id += 1) {
@@ -129,13 +127,6 @@ const wrongs: Record<string, readonly [TemplateScript, RegExp]> = {
     /RequestTransactionData is not for it to send/,
   ],
   "cuts a message short": [(client) => client.frame(0x72, new Uint8Array(5)), /short-read at SetNewPrevHash/],
-  "sends frames that nobody knows, without end": [
-    async (client) => {
-      for (let sent = 0; sent < 20; sent += 1) await client.frame(0xee, new Uint8Array(9));
-    },
-    /too many frames that nobody knows/,
-  ],
-  "turns bits over": [(client) => client.unsealed(new Uint8Array(200).fill(7)), /could not be decrypted/],
   "goes away in the middle of a template": [
     async (client) => {
       client.cutNext();

@@ -1,6 +1,7 @@
 import type { MiningMessage } from "@adit/codec";
 import { u256 } from "@adit/codec";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { brokenFrames } from "../harness/broken-frames.ts";
 import { poolToml, templateProviderToml, upstream } from "../harness/configs.ts";
 import { HostileServer, type Script } from "../harness/hostile-server.ts";
 import {
@@ -237,10 +238,7 @@ const wrongs: Record<string, readonly [MiningScript, RegExp]> = {
     })),
     /unknown-request/,
   ],
-  "announces a frame of five megabytes": [
-    onceWorking((client) => client.frame(0x1f, new Uint8Array(5_000_000))),
-    /a frame of 5000000 bytes/,
-  ],
+  ...brokenFrames(onceWorking, 0x1f),
   "says what only a miner may say": [
     onceWorking((client) =>
       client.say({ name: "UpdateChannel", channelId: CHANNEL, nominalHashRate: Number.NaN, maximumTarget: ANY_TARGET }),
@@ -251,17 +249,10 @@ const wrongs: Record<string, readonly [MiningScript, RegExp]> = {
     onceWorking((client) => client.say({ name: "SetupConnectionSuccess", usedVersion: 2, flags: 0 })),
     /a second SetupConnectionSuccess/,
   ],
-  "sends frames that nobody knows, without end": [
-    onceWorking(async (client) => {
-      for (let at = 0; at < 20; at += 1) await client.frame(0xee, new Uint8Array(9));
-    }),
-    /too many frames that nobody knows/,
-  ],
   "cuts a message short": [
     onceWorking((client) => client.frame(0x20, new Uint8Array(5), true)),
     /short-read at SetNewPrevHash/,
   ],
-  "turns bits over": [onceWorking((client) => client.unsealed(new Uint8Array(200).fill(7))), /could not be decrypted/],
   "sends clients to another host": [
     onceWorking((client) => client.say({ name: "Reconnect", newHost: "evil.example", newPort: 3333 })),
     /the upstream asked to reconnect/,

@@ -22,7 +22,7 @@ import {
   type TemplateSetNewPrevHash,
   u256,
 } from "@adit/codec";
-import { type Sv2Connection, type Sv2Listeners, serveSv2 } from "@adit/network-helpers";
+import { defaultListenLimits, type Sv2Connection, type Sv2Listeners, serveSv2 } from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
 
 /** One hash in 256 is a block. */
@@ -92,18 +92,7 @@ export class TemplateServer implements AsyncDisposable {
         requiredExtensions: [],
         maxPayload: () => 100_000,
       },
-      limits: {
-        maxConnections: 10,
-        maxPerSource: 10,
-        maxPending: 10,
-        maxPendingPerSource: 10,
-        newPerSourcePerSec: 100,
-        newPerSourceBurst: 100,
-        firstByteTimeoutMs: 5000,
-        handshakeTimeoutMs: 5000,
-        setupTimeoutMs: 5000,
-        exemptSources: [],
-      },
+      limits: defaultListenLimits,
       handler: (connection) => server.#serve(connection),
       onEvent: () => {},
       signal: server.#stop.signal,

@@ -1,7 +1,7 @@
 import { bip34Prefix, targetFromBits, targetToBytes } from "@adit/bitcoin";
 import { type JobDeclarationMessage, type MiningMessage, type Protocol, u256 } from "@adit/codec";
 import type { TemplateServer } from "@adit/mining-shell/testing";
-import { type Sv2Connection, type Sv2Listeners, serveSv2 } from "@adit/network-helpers";
+import { defaultListenLimits, type Sv2Connection, type Sv2Listeners, serveSv2 } from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
 import type { JdClientInput } from "../core/effects.ts";
 import { template } from "../core/testing/templates.ts";
@@ -73,18 +73,7 @@ export class SocketUpstream implements AsyncDisposable {
         requiredExtensions: [],
         maxPayload: () => 1_000_000,
       },
-      limits: {
-        maxConnections: 10,
-        maxPerSource: 10,
-        maxPending: 10,
-        maxPendingPerSource: 10,
-        newPerSourcePerSec: 100,
-        newPerSourceBurst: 100,
-        firstByteTimeoutMs: 5000,
-        handshakeTimeoutMs: 5000,
-        setupTimeoutMs: 5000,
-        exemptSources: [],
-      },
+      limits: defaultListenLimits,
       handler,
       onEvent: () => {},
       signal: this.#stop.signal,
