@@ -1,3 +1,4 @@
+import { displayHash } from "@adit/bitcoin";
 import { type JdClientUpstream, jdClientToml, translatorToml, upstream } from "./configs.ts";
 import type { DeclaringSides } from "./declaring-sides.ts";
 import { dialPool, type Reachable } from "./dial.ts";
@@ -94,8 +95,7 @@ export class DeclaringFarm implements AsyncDisposable {
 
   /** A Stratum V2 miner on an extended channel, over TCP. It stays until the farm ends. */
   async sv2Miner({ withholdsBlocks = false } = {}): Promise<Sv2Miner> {
-    const miner = await Sv2Miner.open(await dialPool(this.client), "miner", MINER);
-    miner.withholdsBlocks = withholdsBlocks;
+    const miner = await Sv2Miner.open(await dialPool(this.client), "miner", { ...MINER, withholdsBlocks });
     this.#miners.push(async () => await miner[Symbol.asyncDispose]());
     return miner;
   }
@@ -105,11 +105,22 @@ export class DeclaringFarm implements AsyncDisposable {
     await until("the jd-client has set a custom job", async () => (await this.client.status()).custom_jobs > 0);
   }
 
-  /** Keeps new templates and tips away from the jd-client, and resolves when the pool has taken its newest job. */
+  /**
+   * Keeps new templates and tips away from the jd-client, and resolves when the pool has taken its newest job. That is
+   * on the chain's tip, as long as nobody finds a block meanwhile.
+   */
   async freeze(): Promise<Disposable> {
+    await until("templates are on the chain's tip", async () => await this.#isOnTip());
     const held = this.templates.hold("down", "NewTemplate");
     await until("the newest job is the pool's", () => this.#hasJobBefore(held));
     return held;
+  }
+
+  /** Whether the jd-client was told of the chain's present tip. */
+  async #isOnTip(): Promise<boolean> {
+    const { chain } = await this.#sides.chain.status();
+    const told = this.templates.sightings("down").findLast(({ message }) => message?.name === "SetNewPrevHash");
+    return told?.message?.name === "SetNewPrevHash" && displayHash(told.message.prevHash) === chain.tip_hash;
   }
 
   /** Whether the pool has taken the job of the newest template that is not held. */

@@ -5,6 +5,16 @@ import type { Sv2Connection } from "@adit/network-helpers";
 import { PacedSearch } from "./paced-search.ts";
 import { until } from "./until.ts";
 
+/** How fast a miner hashes, and what it does with a block. */
+export interface Sv2MinerOptions {
+  /** What it says of itself, in hashes a second. */
+  readonly hashrate: number;
+  /** As for {@link PacedSearch}. */
+  readonly triesAtOnce?: number;
+  /** Keeps to itself whatever would make a block, from its first job on. */
+  readonly withholdsBlocks?: boolean;
+}
+
 /** A Stratum V2 miner on an extended channel that hashes for real, in this process, and remembers what was acknowledged. */
 export class Sv2Miner implements AsyncDisposable {
   /** Header hashes that the pool has acknowledged, in hex. */
@@ -13,7 +23,7 @@ export class Sv2Miner implements AsyncDisposable {
   acceptedCount = 0;
   readonly rejected: string[] = [];
   /** Keeps to itself whatever would make a block. */
-  withholdsBlocks = false;
+  withholdsBlocks: boolean;
   #handsInOne = false;
   /** Jobs it was to work on, in order. */
   readonly jobs: ClientJob[] = [];
@@ -25,8 +35,10 @@ export class Sv2Miner implements AsyncDisposable {
   #channel: ClientChannel | undefined;
   #work: { readonly job: ClientJob; readonly merkleRoot: Uint8Array } | undefined;
 
-  private constructor(connection: Sv2Connection<"mining">, triesAtOnce: number | undefined) {
+  private constructor(connection: Sv2Connection<"mining">, options: Omit<Sv2MinerOptions, "hashrate">) {
+    const { triesAtOnce, withholdsBlocks = false } = options;
     this.#connection = connection;
+    this.withholdsBlocks = withholdsBlocks;
     this.#search = new PacedSearch((nonce) => this.#find(nonce), triesAtOnce);
     this.#read()
       .catch(() => {})
@@ -56,14 +68,14 @@ export class Sv2Miner implements AsyncDisposable {
     this.#search.stop();
   }
 
-  /** Opens a channel and waits for its first job. Takes the connection over. `triesAtOnce`: as for {@link PacedSearch}. */
+  /** Opens a channel and waits for its first job. Takes the connection over. */
   static async open(
     connection: Sv2Connection<"mining">,
     userIdentity: string,
-    rate: number | { readonly hashrate: number; readonly triesAtOnce: number },
+    rate: number | Sv2MinerOptions,
   ): Promise<Sv2Miner> {
-    const { hashrate, triesAtOnce } = typeof rate === "number" ? { hashrate: rate, triesAtOnce: undefined } : rate;
-    const miner = new Sv2Miner(connection, triesAtOnce);
+    const { hashrate, ...options } = typeof rate === "number" ? { hashrate: rate } : rate;
+    const miner = new Sv2Miner(connection, options);
     await connection.write(
       miner.#client.openExtended({
         requestId: 1,
