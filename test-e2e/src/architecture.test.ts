@@ -13,7 +13,7 @@ const mayImport: Record<string, readonly string[]> = {
   "packages/fast-crypto": ["@adit/noise", "@adit/bitcoin", "sodium-native", "tiny-secp256k1"],
   "packages/channels": ["@adit/codec", "@adit/bitcoin"],
   "packages/sv1": ["@adit/bitcoin", "zod"],
-  "packages/network-helpers": ["@adit/codec", "@adit/noise", "@noble/curves", "@scure/base", "@number0/iroh"],
+  "packages/network-helpers": ["@adit/codec", "@adit/noise", "@noble/curves", "@scure/base", "@number0/iroh", "zod"],
   "packages/bitcoin-node": ["@adit/bitcoin", "undici", "zeromq", "zod"],
   "packages/share-store": ["kysely", "libsql"],
   "packages/role-kit": ["pino", "pino-pretty", "prom-client", "zod", "smol-toml", "fastify", "fastest-levenshtein"],
