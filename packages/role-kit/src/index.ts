@@ -18,6 +18,8 @@ export {
 export { camelKey, snakeKey } from "./config/key-case.ts";
 export { type ConfigSource, loadConfig, MAX_CONFIG_BYTES, parseConfig } from "./config/load-config.ts";
 export { configReference, type ReferencedRole } from "./config/reference.ts";
+export { checkRpc, type RpcServiceName, type RpcSettings, rpcSettings } from "./config/rpc-settings.ts";
+export type { HttpCall, HttpMethod, HttpMethods } from "./http-calls.ts";
 export { Lifetime, type LifetimeOptions } from "./lifetime.ts";
 export { describeError, type LogLevel, type LogOptions, logLevels, openLog, peerFields, peerText } from "./log.ts";
 export {
@@ -36,6 +38,7 @@ export {
   splitAddress,
   statusJson,
 } from "./monitoring.ts";
+export type { Operations, ReloadReport } from "./operations.ts";
 export { Readiness } from "./readiness.ts";
 export { exitAfter, type ReadyMessage, type RoleContext, type RoleDefinition, runRole } from "./run-role.ts";
 export { version } from "./version.ts";

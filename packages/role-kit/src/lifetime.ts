@@ -31,6 +31,11 @@ export class Lifetime {
     return this.#drain.signal;
   }
 
+  /** Stops the role as the first SIGTERM does. */
+  drain(reason: string): void {
+    this.#startDrain(reason);
+  }
+
   /** Resolves with the work, rejects with it, on an uncaught fault, or when a drain takes too long. */
   async race(work: Promise<void>): Promise<void> {
     const { signal } = this.#fault;

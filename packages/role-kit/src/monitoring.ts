@@ -1,4 +1,5 @@
 import { type FastifyInstance, fastify } from "fastify";
+import { HttpCalls, type HttpMethods } from "./http-calls.ts";
 import type { MetricsRegister } from "./metrics.ts";
 
 /** What the monitoring server shows. */
@@ -10,6 +11,8 @@ export interface MonitoringSources {
   notReadyReason(): string | null;
   /** The role's own status document. */
   status(): unknown;
+  /** Methods that may be called over HTTP, once there are some. */
+  methods?(): HttpMethods | undefined;
 }
 
 /** A running monitoring server. */
@@ -19,8 +22,8 @@ export interface Monitoring extends AsyncDisposable {
 }
 
 /**
- * Serves `/metrics`, `/api/v1/health`, `/api/v1/ready` and `/api/v1/status` over HTTP. There is no authentication, so
- * it belongs on loopback or behind something that has one.
+ * Serves `/metrics`, `/api/v1/health`, `/api/v1/ready`, `/api/v1/status` and calls at `/rpc/v1` over HTTP. There is no
+ * authentication, so it belongs on loopback or behind something that has one.
  *
  * @param listen `host:port`; port 0 takes a free one.
  */
@@ -32,10 +35,16 @@ export async function serveMonitoring(listen: string, sources: MonitoringSources
   server.server.headersTimeout = 5_000;
   addRoutes(server, sources);
   const { host, port } = splitAddress(listen);
+  const calls = new HttpCalls({ methods: () => sources.methods?.(), onLoopback: isLoopback(host) });
+  calls.addTo(server);
   await server.listen({ host, port });
   const bound = server.server.address();
   const address = typeof bound === "object" && bound !== null ? joinAddress(bound.address, bound.port) : listen;
-  return { address, [Symbol.asyncDispose]: () => server.close() };
+  const close = async (): Promise<void> => {
+    calls.stop();
+    await server.close();
+  };
+  return { address, [Symbol.asyncDispose]: close };
 }
 
 function addRoutes(server: FastifyInstance, sources: MonitoringSources): void {

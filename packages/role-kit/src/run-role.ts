@@ -5,10 +5,12 @@ import { ConfigError } from "./config/config-error.ts";
 import type { Environment } from "./config/environment.ts";
 import type { ProcessSettings } from "./config/fragments.ts";
 import { loadConfig } from "./config/load-config.ts";
+import type { HttpMethods } from "./http-calls.ts";
 import { Lifetime } from "./lifetime.ts";
 import { openLog } from "./log.ts";
 import { type MetricsRegister, metricsRegister } from "./metrics.ts";
 import { isLoopback, type Monitoring, serveMonitoring, splitAddress } from "./monitoring.ts";
+import type { Operations } from "./operations.ts";
 import { version } from "./version.ts";
 
 /** One role: its name, its config schema and its composition root. */
@@ -39,6 +41,8 @@ export interface RoleContext {
   notReady(reason: string): void;
   /** The document behind `/api/v1/status`, made afresh at each request. */
   setStatus(provider: () => unknown): void;
+  /** What the role's operator may ask and do; absent where a role is run without a process of its own. */
+  readonly operations?: Operations;
 }
 
 /** What the parent process is told, over Node's IPC channel, once a role is ready. */
@@ -119,12 +123,15 @@ async function serve<C extends ProcessSettings>(
   const metrics = metricsRegister();
   let reason: string | null = "starting";
   let status: (() => unknown) | undefined;
+  let methods: HttpMethods | undefined;
+  const startedAt = performance.now();
   await using monitoring = await openMonitoring(config, log, {
     role: role.name,
     version,
     metrics,
     notReadyReason: () => reason,
     status: () => status?.(),
+    methods: () => methods,
   });
   const address = monitoring?.address ?? null;
   log.info({ version, monitoring: address }, "starting");
@@ -144,6 +151,18 @@ async function serve<C extends ProcessSettings>(
     },
     setStatus(provider) {
       status = provider;
+    },
+    operations: {
+      role: role.name,
+      version,
+      uptimeSecs: () => Math.floor((performance.now() - startedAt) / 1000),
+      notReadyReason: () => reason,
+      status: () => status?.(),
+      drain: (why) => lifetime.drain(why),
+      reload: undefined,
+      serveHttp(served) {
+        methods = served;
+      },
     },
   });
 }

@@ -3,6 +3,14 @@ export { type KeepConnectedOptions, keepConnected, type UpstreamState } from "./
 export { type ClientHello, type Network, openNetwork, type Served, type ServeOptions } from "./network.ts";
 export { isNegotiation, Outbound, type OutboundOptions } from "./outbound.ts";
 export {
+  controlService,
+  healthService,
+  metricsService,
+  RPC_ALPN,
+  rpcServices,
+  statusService,
+} from "./rpc/services.ts";
+export {
   checkServer,
   type ListenLimitSettings,
   listenLimits,

@@ -9,6 +9,7 @@ import {
   HandshakeGate,
   type ListenEvent,
   type ListenerStatus,
+  NetworkError,
   type ServerSecurity,
   type Sv2Connection,
   type Sv2Listeners,
@@ -25,12 +26,14 @@ import {
   isLoopback,
   peerText,
   type RoleContext,
+  type RpcSettings,
   splitAddress,
   type UpstreamSettings,
   version,
 } from "@adit/role-kit";
 import { loadAuthority } from "./authority.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
+import { rpcNeedsIroh, serveRpc } from "./rpc/serve-rpc.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
 import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
 import { TrackedConnection } from "./tracked-connection.ts";
@@ -89,15 +92,31 @@ export interface Network extends AsyncDisposable {
 const DIAL_TIMEOUT_MS = 10_000;
 const SETUP_TIMEOUT_MS = 10_000;
 
-/** Loads the fastest crypto there is and, when the config uses Iroh, starts the process's Iroh node. */
+/**
+ * Loads the fastest crypto there is, starts the process's Iroh node when the config uses Iroh, and serves the operator's
+ * calls when the role runs in a process of its own.
+ */
 export async function openNetwork(
-  settings: { readonly iroh: IrohSettings; readonly needsIroh: boolean },
+  settings: { readonly iroh: IrohSettings; readonly needsIroh: boolean; readonly rpc?: RpcSettings },
   context: RoleContext,
 ): Promise<Network> {
   const crypto = await loadCrypto();
   context.log.info({ crypto: crypto.report }, "crypto loaded");
-  const node = settings.needsIroh ? await startIroh(settings.iroh, context) : undefined;
-  return new RoleNetwork({ context, crypto, node, alpn: settings.iroh.alpn });
+  const { rpc, iroh } = settings;
+  const { operations } = context;
+  const needsIroh = settings.needsIroh || (rpc !== undefined && operations !== undefined && rpcNeedsIroh(rpc));
+  const node = needsIroh ? await startIroh(iroh, context) : undefined;
+  const network = new RoleNetwork({ context, crypto, node, alpn: iroh.alpn });
+  if (rpc !== undefined && operations !== undefined) {
+    const disconnect = (id: number): string | null => network.disconnect(id);
+    try {
+      network.serveBeside(await serveRpc({ settings: rpc, context, operations, node, disconnect }));
+    } catch (error) {
+      await network[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+  return network;
 }
 
 async function startIroh(settings: IrohSettings, context: RoleContext): Promise<IrohNodeManager> {
@@ -128,6 +147,8 @@ interface Parts {
   readonly alpn: string | undefined;
 }
 
+type LiveConnection = Pick<Sv2Connection<Protocol>, "id" | "peer" | "abort">;
+
 class RoleNetwork implements Network {
   readonly crypto: NoiseCrypto;
   readonly hashing: ShareHashing;
@@ -137,8 +158,10 @@ class RoleNetwork implements Network {
   readonly #alpn: string | undefined;
   readonly #tcp: Transport = tcp();
   readonly #metrics: NetworkMetrics;
-  readonly #dialled = new Set<Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
+  readonly #dialled = new Set<LiveConnection & Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
+  readonly #accepted = new Set<LiveConnection>();
   readonly #listening = new Set<Sv2Listeners>();
+  #beside: AsyncDisposable | undefined;
 
   constructor({ context, crypto, node, alpn }: Parts) {
     this.crypto = crypto.noise;
@@ -187,7 +210,14 @@ class RoleNetwork implements Network {
       listeners: this.#listenOn(settings, server.protocol).map((listener) => ({ ...listener, security })),
       server,
       limits: toListenLimits(limits),
-      handler: (connection) => handler(new TrackedConnection(connection, this.#metrics.messages, () => undefined)),
+      handler: async (connection) => {
+        this.#accepted.add(connection);
+        try {
+          await handler(new TrackedConnection(connection, this.#metrics.messages, () => undefined));
+        } finally {
+          this.#accepted.delete(connection);
+        }
+      },
       onEvent: (event) => this.#onListenEvent(event),
       signal,
     });
@@ -209,9 +239,24 @@ class RoleNetwork implements Network {
     };
   }
 
+  /** Breaks the connection with this id in the status off. Null when there is none, else its peer. */
+  disconnect(id: number): string | null {
+    const connection = [...this.#dialled, ...this.#accepted].find((one) => one.id === id);
+    if (connection === undefined) return null;
+    const { peer } = connection;
+    connection.abort(new NetworkError("closed", { peer, message: `${peer}: disconnected by the operator` }));
+    return peer;
+  }
+
+  /** Takes over what is served on this network's node and ends with it, after everything else. */
+  serveBeside(service: AsyncDisposable): void {
+    this.#beside = service;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#listening].map((listeners) => listeners[Symbol.asyncDispose]()));
     await Promise.allSettled([...this.#dialled].map((connection) => connection[Symbol.asyncDispose]()));
+    await this.#beside?.[Symbol.asyncDispose]();
     await this.#node?.[Symbol.asyncDispose]();
   }
 

@@ -7,7 +7,7 @@ import {
   notSupported,
   templateProviderType,
 } from "@adit/mining-shell";
-import { address, processSettings } from "@adit/role-kit";
+import { address, checkRpc, processSettings } from "@adit/role-kit";
 import { checkServer, type ServerSettings, serverSettings } from "@adit/role-network";
 import { z } from "zod";
 import { upstreamEntry } from "./upstream-settings.ts";
@@ -98,6 +98,7 @@ export const jdClientConfig = z.strictObject(shape).superRefine((config, context
   if (config.listeningAddress !== undefined && config.listenAddress !== undefined) {
     problem(["listeningAddress"], "expected either listen_address or listening_address, not both");
   }
+  checkRpc(config, context);
   checkServer(listenerOf(config), context);
   checkExtensions(config, context);
   if (config.iroh.alpn !== undefined) {

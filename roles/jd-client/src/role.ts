@@ -23,7 +23,7 @@ async function run(config: JdClientConfig, context: RoleContext): Promise<void> 
   const upstreams = config.upstreams.flatMap((entry) => [endpointOf(entry, "pool"), endpointOf(entry, "jds")]);
   const dialled = [templateProviderUpstream(config.templateProviderType.Sv2Tp), ...upstreams];
   const needsIroh = config.transport !== "tcp" || dialled.some(({ transport }) => transport !== "tcp");
-  await using network = await openNetwork({ iroh: config.iroh, needsIroh }, context);
+  await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   const client = new JdClient({
     config,
     context,

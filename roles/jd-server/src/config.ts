@@ -8,7 +8,7 @@ import {
   declaratorNodes,
   declaratorSettings,
 } from "@adit/job-declarator";
-import { address, type ProcessSettings, processSettings } from "@adit/role-kit";
+import { address, checkRpc, type ProcessSettings, processSettings } from "@adit/role-kit";
 import { checkServer, type ServerSettings, serverSettings } from "@adit/role-network";
 import { z } from "zod";
 
@@ -88,6 +88,7 @@ function checkConfig(fields: Fields, context: z.core.$RefinementCtx): void {
   const problem = (path: PropertyKey, message: string): void => {
     context.addIssue({ code: "custom", path: [path], message, input: fields });
   };
+  checkRpc(fields, context);
   checkServer({ ...fields, ...serverOf(fields) }, context);
   if (fields.listenAddress !== undefined && fields.listenJdAddress !== undefined) {
     problem("listenJdAddress", "expected either listen_address or listen_jd_address, not both");

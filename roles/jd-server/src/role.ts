@@ -17,7 +17,8 @@ export const jdServerRole: RoleDefinition<JdServerConfig> = {
 async function run(config: JdServerConfig, context: RoleContext): Promise<void> {
   const { signal } = context;
   const authority = await loadAuthority(config);
-  await using network = await openNetwork({ iroh: config.iroh, needsIroh: config.transport !== "tcp" }, context);
+  const needsIroh = config.transport !== "tcp";
+  await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   await using declarator = await JobDeclaratorServer.open(
     {
       settings: config,

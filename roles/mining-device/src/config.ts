@@ -1,4 +1,5 @@
 import {
+  checkRpc,
   checkUpstream,
   type IrohSettings,
   irohSettings,
@@ -55,6 +56,7 @@ export const miningDeviceConfig: z.ZodType<MiningDeviceConfig> = z
     iroh: irohSettings.prefault({}),
   })
   .superRefine((config, context) => {
+    checkRpc(config, context);
     checkUpstream(config, context);
     if (config.protocol === "sv2" || config.transport === "tcp") return;
     const message = 'expected "tcp": Stratum V1 goes over TCP only; a translator brings it to Iroh';

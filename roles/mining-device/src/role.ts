@@ -23,8 +23,9 @@ async function run(config: MiningDeviceConfig, context: RoleContext): Promise<vo
   const { threads, hashrateLimit } = config;
   await using engine = await HashingEngine.start({ threads, hashrateLimit, random: Math.random }, context);
   context.log.info({ threads, hashrateLimit }, "hashing threads up");
+  const needsIroh = config.transport !== "tcp";
+  await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   if (config.protocol === "sv1") return await mine(config, { context, engine, connect: connectSv1 });
-  await using network = await openNetwork({ iroh: config.iroh, needsIroh: config.transport !== "tcp" }, context);
   const nominalHashrate = config.nominalHashrate ?? (await measured(config, { context, engine }));
   await mine(config, { context, engine, connect: connectSv2(network, nominalHashrate) });
 }

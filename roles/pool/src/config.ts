@@ -7,7 +7,7 @@ import {
   templateProviderType,
 } from "@adit/mining-shell";
 import { decodeAuthorityPublicKey } from "@adit/noise";
-import { processSettings } from "@adit/role-kit";
+import { checkRpc, processSettings } from "@adit/role-kit";
 import { checkServer, serverSettings } from "@adit/role-network";
 import { z } from "zod";
 import { poolLimits } from "./limits.ts";
@@ -76,6 +76,7 @@ const shape = {
 
 /** The pool's config: every key of its TOML file in camelCase. */
 export const poolConfig = z.strictObject(shape).superRefine((config, context) => {
+  checkRpc(config, context);
   checkServer(config, context);
   const { coinbaseRewardScript: descriptor, network } = config;
   checkRewardScript({ descriptor, network }, ["coinbaseRewardScript"], context);

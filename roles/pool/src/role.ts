@@ -38,7 +38,7 @@ export async function runPool(
   const transports = [config.transport, transport, config.jds?.transport ?? "tcp"];
   const needsIroh = transports.some((one) => one !== "tcp");
   const reward = rewardScript({ descriptor: config.coinbaseRewardScript, network: config.network });
-  await using network = await openNetwork({ iroh: config.iroh, needsIroh }, context);
+  await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   await using store = await openStore({
     path: config.shareStorePath,
     groupCommitMs: config.shareCommitIntervalMs,

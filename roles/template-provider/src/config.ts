@@ -1,6 +1,6 @@
 import { target as asTarget, bitsFromTarget, type Target, targetFromBits } from "@adit/bitcoin";
 import { followedNodeSettings, nodesProblems, nodesSettings } from "@adit/bitcoin-node";
-import { type IrohSettings, type ProcessSettings, processSettings } from "@adit/role-kit";
+import { checkRpc, type IrohSettings, type ProcessSettings, processSettings } from "@adit/role-kit";
 import {
   checkServer,
   type ListenLimitSettings,
@@ -156,6 +156,7 @@ export const templateProviderConfig: z.ZodType<TemplateProviderConfig> = z
     limits,
   })
   .superRefine((config, context) => {
+    checkRpc(config, context);
     checkServer(config, context);
     checkBackend(config, context);
   });

@@ -30,7 +30,8 @@ export const templateDistributionServer: Sv2Server<"template_distribution"> = {
 
 async function run(config: TemplateProviderConfig, context: RoleContext): Promise<void> {
   const { signal } = context;
-  await using network = await openNetwork({ iroh: config.iroh, needsIroh: config.transport !== "tcp" }, context);
+  const needsIroh = config.transport !== "tcp";
+  await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   const backend = await openBackend(config, network, context);
   await using provider = new TemplateProvider(backend, config.limits, context);
   await using rpc = (await backend.serveRpc?.()) ?? null;

@@ -1,7 +1,7 @@
 import { WORKER_HASHRATE_TRACKING } from "@adit/codec";
 import { defaultListenLimits } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey } from "@adit/noise";
-import { checkUpstream, irohSettings, processSettings, upstreamSettings } from "@adit/role-kit";
+import { checkRpc, checkUpstream, irohSettings, processSettings, upstreamSettings } from "@adit/role-kit";
 import { defaultSv1Limits, type Sv1Limits } from "@adit/sv1";
 import { z } from "zod";
 
@@ -109,8 +109,7 @@ const limits = z
   })
   .describe("bounds on what miners may cost");
 
-/** The translator's config: every key of its TOML file in camelCase. */
-export const translatorConfig = z.strictObject({
+const shape = {
   ...processSettings,
   downstreamAddress: z
     .string()
@@ -163,7 +162,10 @@ export const translatorConfig = z.strictObject({
     .max(16)
     .describe("pools in order of preference"),
   limits: limits.prefault({}),
-});
+} as const;
+
+/** The translator's config: every key of its TOML file in camelCase. */
+export const translatorConfig = z.strictObject(shape).superRefine(checkRpc);
 
 /** What {@link translatorConfig} parses to. */
 export type TranslatorConfig = z.output<typeof translatorConfig>;

@@ -18,7 +18,7 @@ export const translatorRole: RoleDefinition<TranslatorConfig> = {
 
 async function run(config: TranslatorConfig, context: RoleContext): Promise<void> {
   const needsIroh = config.upstreams.some(({ transport }) => transport !== "tcp");
-  await using network = await openNetwork({ iroh: config.iroh, needsIroh }, context);
+  await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   const core = new TranslatorCore(optionsOf(config, network));
   const metrics = translatorMetrics(context.metrics, () => core.status());
   await using translator = new Translator({ config, context, network, core, metrics });

@@ -17,8 +17,14 @@ export interface AcceptorOptions {
   readonly signal: AbortSignal;
   /** The listener of an ALPN, if any. */
   readonly listenerOf: (alpn: string) => IrohListener | undefined;
+  /** Whether a listener with endpoint ids of its own expects this one. */
+  readonly isExpected: (peer: string) => boolean;
   /** Makes and pins the stream; `onClosed` is called once when it has ended. */
-  readonly makeStream: (connection: NativeConnection, bi: NativeBiStream, onClosed: () => void) => IrohStream;
+  readonly makeStream: (
+    parts: { readonly connection: NativeConnection; readonly bi: NativeBiStream },
+    listener: IrohListener,
+    onClosed: () => void,
+  ) => IrohStream;
 }
 
 /** Running totals of one node's incoming connections. */
@@ -74,7 +80,7 @@ export class Acceptor {
   async #take(incoming: NativeIncoming): Promise<void> {
     const from = await incoming.remoteAddr();
     // Behind a relay the id is known, and proven by the relay, before any handshake.
-    if (from.endpointId !== undefined && !this.admission.allows(from.endpointId)) {
+    if (from.endpointId !== undefined && !this.#mayConnect(from.endpointId)) {
       this.#count("not-allowed", from.endpointId);
       return incoming.refuse();
     }
@@ -95,6 +101,10 @@ export class Acceptor {
     }
   }
 
+  #mayConnect(peer: string): boolean {
+    return this.admission.allows(peer) || this.#options.isExpected(peer);
+  }
+
   async #handshake(incoming: NativeIncoming): Promise<NativeConnection> {
     using deadline = this.#deadline();
     const { signal } = deadline;
@@ -110,13 +120,13 @@ export class Acceptor {
     const listener = this.#options.listenerOf(alpn);
     if (listener === undefined) return this.#refuse(connection, "unknown-alpn");
     const peer = connection.remoteId().toString();
-    const refusal = this.admission.connect(peer);
+    const refusal = this.admission.connect(peer, listener.allowedPeers);
     if (refusal !== undefined) return this.#refuse(connection, refusal);
     let stream: IrohStream | undefined;
     try {
       const bi = await this.#firstStream(connection);
       if (bi === undefined) return this.#refuse(connection, "no-stream");
-      stream = this.#options.makeStream(connection, bi, () => this.admission.disconnect(peer));
+      stream = this.#options.makeStream({ connection, bi }, listener, () => this.admission.disconnect(peer));
     } finally {
       if (stream === undefined) this.admission.disconnect(peer);
     }

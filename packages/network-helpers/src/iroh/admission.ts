@@ -75,9 +75,12 @@ export class Admission {
     this.#pending.remove(source);
   }
 
-  /** Takes a connection of a peer whose id is proven; a refusal when it may not have one. */
-  connect(peer: string): Refusal | undefined {
-    if (!this.allows(peer)) return "not-allowed";
+  /**
+   * Takes a connection of a peer whose id is proven; a refusal when it may not have one. `own`: the endpoint ids of what it
+   * connects to, in place of those of the node.
+   */
+  connect(peer: string, own?: ReadonlySet<string>): Refusal | undefined {
+    if (!(own?.has(peer) ?? this.allows(peer))) return "not-allowed";
     if (this.#connections.of(peer) >= this.#limits.maxConnectionsPerPeer) return "too-many-connections";
     this.#connections.add(peer);
     return undefined;

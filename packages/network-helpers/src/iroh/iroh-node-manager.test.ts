@@ -431,6 +431,31 @@ describe("admission", () => {
     await serving;
   });
 
+  test("asks endpoint ids of its own for one ALPN, which open no other one and outlive a change of the node's", async () => {
+    await using operator = await loopbackNode();
+    await using miner = await loopbackNode();
+    await using server = await loopbackNode({ allowedPeers: [miner.endpointId] });
+    await using shared = await server.transport("shared").listen("", { signal: never });
+    const own = server.transport("own", { allowedPeers: [operator.endpointId] });
+    await using apart = await own.listen("", { signal: never });
+    const serving = [echoAll(shared.streams), echoAll(apart.streams)];
+    const dial = (node: IrohNodeManager, alpn: string): Promise<ByteStream> =>
+      node.transport(alpn).dial(apart.address, { signal: never });
+    const calling = await dial(operator, "own");
+    await ping(calling);
+    await ping(await dial(miner, "shared"));
+    expect(await dialError(dial(miner, "own"))).toMatchObject({ code: "refused" });
+    expect(await dialError(dial(operator, "shared"))).toMatchObject({ code: "refused" });
+    expect(server.stats().incoming.refused["not-allowed"]).toBe(2);
+
+    server.setAllowedPeers([operator.endpointId]);
+    await vi.waitFor(() => expect(server.stats().streams).toBe(1));
+    await calling.write(Uint8Array.of(1));
+    await calling[Symbol.asyncDispose]();
+    await Promise.all([shared, apart].map((listener) => listener[Symbol.asyncDispose]()));
+    await Promise.all(serving);
+  });
+
   test("caps the connections of one endpoint id, and frees a place when one ends", async () => {
     await using client = await loopbackNode();
     await using other = await loopbackNode();

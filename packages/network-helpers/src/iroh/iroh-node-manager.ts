@@ -46,6 +46,8 @@ export class IrohNodeManager implements AsyncDisposable {
   readonly #registry: StreamRegistry;
   readonly #acceptor: Acceptor;
   readonly #listeners = new Map<string, IrohListener>();
+  /** Streams that a listener's own endpoint ids have let in. */
+  readonly #admittedApart = new WeakSet<IrohStream>();
   readonly #closing = new AbortController();
   #online: Promise<void> | undefined;
   #disposal: Promise<void> | undefined;
@@ -62,7 +64,12 @@ export class IrohNodeManager implements AsyncDisposable {
       settings: node.settings,
       signal: this.#closing.signal,
       listenerOf: (alpn) => this.#listeners.get(alpn),
-      makeStream: (connection, bi, onClosed) => this.#makeStream({ connection, bi }, onClosed),
+      isExpected: (peer) => [...this.#listeners.values()].some(({ allowedPeers }) => allowedPeers?.has(peer)),
+      makeStream: (parts, { allowedPeers }, onClosed) => {
+        const stream = this.#makeStream(parts, onClosed);
+        if (allowedPeers !== undefined) this.#admittedApart.add(stream);
+        return stream;
+      },
     });
   }
 
@@ -130,12 +137,16 @@ export class IrohNodeManager implements AsyncDisposable {
     }
   }
 
-  /** Replaces the endpoint ids that may connect (empty: all), and breaks the accepted connections of all others. */
+  /**
+   * Replaces the endpoint ids that may connect (empty: all), and breaks the accepted connections of all others. Listeners
+   * with endpoint ids of their own keep theirs.
+   */
   setAllowedPeers(peers: readonly string[]): void {
     const ids = peers.map(parseEndpointId);
     this.#acceptor.admission.setAllowedPeers(ids);
     for (const stream of this.#registry.all()) {
-      if (!stream.accepted || this.#acceptor.admission.allows(stream.peer)) continue;
+      if (!stream.accepted || this.#admittedApart.has(stream)) continue;
+      if (this.#acceptor.admission.allows(stream.peer)) continue;
       const message = `${stream.peer}: no longer among the allowed peers`;
       stream.abort(new NetworkError("refused", { peer: stream.peer, message }));
     }
@@ -143,9 +154,11 @@ export class IrohNodeManager implements AsyncDisposable {
 
   /**
    * Streams of one ALPN over this node. Dial addresses are those of `parseIrohAddress`; the listen address is "" and each
-   * ALPN can be listened on once at a time. The peer sees a dialled stream when its first byte arrives.
+   * ALPN can be listened on once at a time. The peer sees a dialled stream when its first byte arrives. `allowedPeers`:
+   * endpoint ids that may connect to what listens on it, in place of those of the node (none when empty).
    */
-  transport(alpn: string): Transport {
+  transport(alpn: string, { allowedPeers }: { readonly allowedPeers?: readonly string[] } = {}): Transport {
+    const own = allowedPeers === undefined ? undefined : new Set(allowedPeers.map(parseEndpointId));
     const length = new TextEncoder().encode(alpn).length;
     if (length === 0 || length > 255) {
       throw new NetworkError("invalid-config", { peer: "", message: "an ALPN is 1 to 255 bytes long" });
@@ -153,7 +166,7 @@ export class IrohNodeManager implements AsyncDisposable {
     return {
       kind: "iroh",
       dial: (address, { signal }) => this.#dial(alpn, address, signal),
-      listen: (address, { signal }) => this.#listen(alpn, address, signal),
+      listen: (address, { signal }) => this.#listen(alpn, address, { signal, allowedPeers: own }),
     };
   }
 
@@ -199,7 +212,11 @@ export class IrohNodeManager implements AsyncDisposable {
     return this.#makeStream(parts, undefined);
   }
 
-  async #listen(alpn: string, address: string, signal: AbortSignal): Promise<Listener> {
+  async #listen(
+    alpn: string,
+    address: string,
+    { signal, allowedPeers }: { readonly signal: AbortSignal; readonly allowedPeers: ReadonlySet<string> | undefined },
+  ): Promise<Listener> {
     if (this.#closing.signal.aborted) throw this.#closed();
     if (signal.aborted) throw abortError(signal, this.endpointId, "starting to listen");
     if (address !== "") {
@@ -212,6 +229,7 @@ export class IrohNodeManager implements AsyncDisposable {
     }
     const listener = new IrohListener({
       address: () => this.address(),
+      allowedPeers,
       onEnded: () => {
         signal.removeEventListener("abort", stop);
         this.#listeners.delete(alpn);

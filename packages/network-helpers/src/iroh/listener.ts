@@ -11,6 +11,8 @@ const BACKLOG = 128;
 export interface IrohListenerOptions {
   /** Where the node is reachable now. */
   readonly address: () => IrohAddress;
+  /** Endpoint ids that may connect to it, in place of those of the node; absent: those of the node. */
+  readonly allowedPeers?: ReadonlySet<string> | undefined;
   /** Called once when the listener ends. */
   readonly onEnded: (listener: IrohListener) => void;
 }
@@ -30,6 +32,11 @@ export class IrohListener implements Listener {
   /** `<endpoint id>?relay=...&addr=...` as of now: addresses may change while the node runs. */
   get address(): string {
     return formatIrohAddress(this.#options.address());
+  }
+
+  /** Endpoint ids that may connect to it, in place of those of the node. */
+  get allowedPeers(): ReadonlySet<string> | undefined {
+    return this.#options.allowedPeers;
   }
 
   /** The node's endpoint id, 64 hex digits. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { logLevels } from "../log.ts";
 import { splitAddress } from "../monitoring.ts";
+import { endpointId, type RpcSettings, rpcSettings } from "./rpc-settings.ts";
 
 /** `host:port`, checked when the file is read. */
 export const address: z.ZodType<string, string> = z.string().refine(
@@ -29,9 +30,10 @@ const processShape = {
     .max(600)
     .default(10)
     .describe("longest drain after the first SIGINT or SIGTERM, in seconds"),
+  rpc: rpcSettings.prefault({}),
 } as const;
 
-/** Keys that every role has: monitoring, logging, shutdown. Spread into a role's shape. */
+/** Keys that every role has: monitoring, logging, shutdown, calls of its operator. Spread into a role's shape. */
 export const processSettings: typeof processShape = processShape;
 
 /** What {@link processSettings} parses to. */
@@ -40,11 +42,8 @@ export interface ProcessSettings {
   readonly logLevel: (typeof logLevels)[number];
   readonly logFile?: string;
   readonly shutdownTimeoutSecs: number;
+  readonly rpc: RpcSettings;
 }
-
-const endpointId = z
-  .string()
-  .regex(/^[0-9a-f]{64}$/, "expected an endpoint id: 64 lower-case hex digits, as the peer prints it at start");
 
 const relayServer = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe("relay URL, e.g. https://relay.example.org/"),

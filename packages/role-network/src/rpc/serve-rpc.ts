@@ -1,0 +1,116 @@
+import type { IrohNodeManager } from "@adit/network-helpers/iroh";
+import {
+  type CallReport,
+  RpcServer,
+  type RpcServerEvent,
+  type ServedService,
+  ServiceTable,
+} from "@adit/network-helpers/rpc";
+import {
+  describeError,
+  type HttpMethod,
+  type HttpMethods,
+  type Operations,
+  peerText,
+  type RoleContext,
+  type RpcServiceName,
+  type RpcSettings,
+} from "@adit/role-kit";
+import { serviceHandlers } from "./handlers.ts";
+import { RPC_ALPN } from "./services.ts";
+
+/** What {@link serveRpc} needs of the role. */
+export interface ServeRpcOptions {
+  readonly settings: RpcSettings;
+  readonly context: RoleContext;
+  readonly operations: Operations;
+  /** The process's Iroh node; undefined when it has none. */
+  readonly node: IrohNodeManager | undefined;
+  /** Breaks a connection off; null when there is none with that id, else its peer. */
+  readonly disconnect: (id: number) => string | null;
+}
+
+/** Whether a role's RPC takes an Iroh node: without anybody who may call, it takes none. */
+export function rpcNeedsIroh({ allowedPeers, iroh }: RpcSettings): boolean {
+  return allowedPeers.length > 0 && iroh.length > 0;
+}
+
+/**
+ * Serves the operator's services: over Iroh to the allowed peers, and on the monitoring server. They go on while the role
+ * drains; disposing says goodbye.
+ */
+export async function serveRpc(options: ServeRpcOptions): Promise<AsyncDisposable> {
+  const { settings, context, operations, node } = options;
+  const handlers = serviceHandlers(options);
+  const onCall = callReporter(context);
+  const table = (names: readonly RpcServiceName[]): ServiceTable =>
+    new ServiceTable(
+      [...new Set(names)].map((name): ServedService => handlers[name]),
+      onCall,
+    );
+  operations.serveHttp(overHttp(table(settings.http)));
+  if (node === undefined || !rpcNeedsIroh(settings)) return { [Symbol.asyncDispose]: async () => undefined };
+  const allowed = new Set(settings.allowedPeers);
+  const server = new RpcServer({
+    services: table(settings.iroh),
+    maxConnections: settings.maxConnections,
+    // The node has asked already; this asks again where the services are.
+    admits: ({ endpointId }) => endpointId !== null && allowed.has(endpointId),
+    onEvent: (event) => logEvent(context, event),
+  });
+  context.metrics.onCollect(connectionGauge(context, server));
+  const stop = new AbortController();
+  const transport = node.transport(RPC_ALPN, { allowedPeers: settings.allowedPeers });
+  const listener = await transport.listen("", { signal: stop.signal });
+  const accepting = server.accept(listener);
+  const { endpointId, ticket } = listener;
+  context.log.info({ endpointId, ticket, services: settings.iroh, peers: allowed.size }, "rpc served over iroh");
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await listener[Symbol.asyncDispose]();
+      await accepting;
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function overHttp(table: ServiceTable): HttpMethods {
+  return {
+    find: (service, method): HttpMethod | undefined => {
+      const found = table.find(service, method);
+      if (found?.kind === "call") {
+        return { kind: "call", run: (input, call) => found.run(input, { ...call, transport: "http" }) };
+      }
+      return found && { kind: "stream", run: (input, call) => found.run(input, { ...call, transport: "http" }) };
+    },
+  };
+}
+
+/** Counts and logs calls: those that change something for everyone to see, the rest for whoever looks closer. */
+function callReporter({ metrics, log }: RoleContext): (report: CallReport) => void {
+  const calls = metrics.counter({
+    name: "sv2_rpc_calls_total",
+    help: "Calls of operators that are over, by what became of them",
+    labels: ["service", "method", "transport", "result"],
+  });
+  return ({ service, method, transport, peer, result, tookMs, cause }) => {
+    calls.inc({ service, method, transport, result });
+    const fields = { service, method, transport, peer: peerText(peer), result, tookMs: Math.round(tookMs) };
+    if (cause !== null) log.error({ ...fields, error: describeError(cause) }, "rpc call failed");
+    else log[service === "control" ? "info" : "debug"](fields, "rpc call");
+  };
+}
+
+function connectionGauge({ metrics }: RoleContext, server: RpcServer): () => void {
+  const gauge = metrics.gauge({ name: "sv2_rpc_connections", help: "Live RPC connections over Iroh" });
+  return () => gauge.set({}, server.connections);
+}
+
+function logEvent({ log }: RoleContext, event: RpcServerEvent): void {
+  const { peer, path } = event.info;
+  const fields = { peer: peerText(peer), path };
+  if (event.type === "connected") log.info(fields, "rpc peer connected");
+  else if (event.type === "refused") log.warn({ ...fields, reason: event.reason }, "rpc peer refused");
+  else log.info({ ...fields, ...(event.error === null ? {} : { error: event.error }) }, "rpc peer gone");
+}
