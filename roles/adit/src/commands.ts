@@ -2,6 +2,10 @@ import { version } from "@adit/role-kit";
 import { checkConfig } from "./check-config.ts";
 import { demoCommand } from "./demo/command.ts";
 import { generateKeys } from "./generate-keys.ts";
+import { rpcKey } from "./operator/client-key.ts";
+import { controlCommand } from "./operator/control-command.ts";
+import { statusCommand } from "./operator/status-command.ts";
+import { topCommand } from "./operator/top-command.ts";
 import { roles } from "./roles.ts";
 
 /** Runs the command line after `adit`. @returns the exit code. */
@@ -9,11 +13,13 @@ export async function adit(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = argv;
   const role = roles.find(({ name }) => name === command);
   if (role !== undefined) return await role.start(rest);
+  const call = calls.find(({ name }) => name === command);
+  if (call !== undefined) return await reporting(`adit ${call.name}`, call.run(rest));
   switch (command) {
     case "demo":
       return await demoCommand(rest);
     case "keys":
-      return await subcommand("keys", rest, { generate: generateKeys });
+      return await subcommand("keys", rest, { generate: generateKeys, rpc: rpcKey });
     case "config":
       return await subcommand("config", rest, { check: checkConfig });
     case "-V":
@@ -31,6 +37,13 @@ export async function adit(argv: readonly string[]): Promise<number> {
       return 2;
   }
 }
+
+/** The commands that call a running role. */
+const calls: readonly { readonly name: string; readonly run: Command }[] = [
+  { name: "status", run: statusCommand },
+  { name: "top", run: topCommand },
+  { name: "control", run: controlCommand },
+];
 
 type Command = (argv: readonly string[]) => Promise<number>;
 
@@ -68,7 +81,17 @@ ${lines.join("\n")}
                  runs a template provider, a pool, a translator and a miner on this machine
   adit keys generate [--out FILE]
                  makes an authority key pair; with --out keeps the secret in FILE
+  adit keys rpc [--key FILE]
+                 prints the endpoint id of the operator's key, for allowed_peers in a role's [rpc] table
   adit config check FILE [--role ROLE]
                  says what is wrong with a config file, or that nothing is
+  adit status TARGET [--json] [--entries N]
+                 asks a running role how it is
+  adit top TARGET... [--interval SECONDS]
+                 shows running roles live
+  adit control TARGET drain | reload | log-level LEVEL | disconnect CONNECTION
+                 stops or changes a running role
+                 TARGET: an endpoint id, a ticket, or http://HOST:PORT of a role's monitoring
+                 with [--key FILE] [--relay default|disabled|URL] [--timeout SECONDS]
 `;
 }

@@ -86,6 +86,11 @@ export class TestRole {
     return this.#isRunning;
   }
 
+  /** Resolves when the role has ended by itself: to its exit code, null when a signal ended it. */
+  async exited(): Promise<number | null> {
+    return (await this.#ended).code;
+  }
+
   /** What the role said when it was ready last. */
   get details(): ReadyDetails {
     return (this.#ready?.details ?? {}) as unknown as ReadyDetails;

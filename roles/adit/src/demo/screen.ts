@@ -1,3 +1,4 @@
+import { Redraw } from "../redraw.ts";
 import { type DemoResult, resultOf, type Snapshot } from "./snapshot.ts";
 import { renderLine, renderView } from "./view.ts";
 
@@ -15,27 +16,23 @@ export function openScreen(output: NodeJS.WriteStream): Screen {
 /** Redraws in place, once for each snapshot. */
 class LiveScreen implements Screen {
   readonly #output: NodeJS.WriteStream;
-  #height = 0;
+  readonly #redraw: Redraw;
 
   constructor(output: NodeJS.WriteStream) {
     this.#output = output;
-    output.write("\u001b[?25l");
+    this.#redraw = new Redraw(output);
   }
 
   show(snapshot: Snapshot): void {
-    const lines = renderView(snapshot, this.#output.columns);
-    const up = this.#height === 0 ? "" : `\u001b[${this.#height}A`;
-    this.#output.write(`${up}\r${lines.map((line) => `${line}\u001b[K`).join("\n")}\n\u001b[J`);
-    this.#height = lines.length;
+    this.#redraw.draw(renderView(snapshot, this.#output.columns));
   }
 
   note(text: string): void {
-    this.#output.write(`${text}\n`);
-    this.#height = 0;
+    this.#redraw.note(text);
   }
 
   [Symbol.dispose](): void {
-    this.#output.write("\u001b[?25h");
+    this.#redraw[Symbol.dispose]();
   }
 }
 

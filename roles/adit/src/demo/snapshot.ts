@@ -1,12 +1,4 @@
-/** A connection as a role's status document shows it. */
-export interface ConnectionStatus {
-  readonly direction: "upstream" | "downstream";
-  readonly transport: string;
-  readonly encryption: string;
-  readonly peer: string;
-  readonly path: string | null;
-  readonly rtt_ms: number | null;
-}
+import type { ConnectionStatus } from "../render.ts";
 
 /** A coinbase as the roles' status documents decode it. */
 export interface CoinbaseStatus {

@@ -1,4 +1,5 @@
-import { type ConnectionStatus, type RoleSnapshot, resultOf, type Snapshot } from "./snapshot.ts";
+import { fitted, formatHashrate, renderConnection } from "../render.ts";
+import { type RoleSnapshot, resultOf, type Snapshot } from "./snapshot.ts";
 
 const BITCOIN = 100_000_000n;
 
@@ -14,7 +15,7 @@ export function renderView(snapshot: Snapshot, width: number): readonly string[]
     `blocks   ${result.blocks} found here, tip at height ${result.tip_height}`,
     ...renderCoinbase(snapshot),
   ];
-  return lines.map((line) => (line.length > width ? `${line.slice(0, Math.max(0, width - 1))}…` : line));
+  return fitted(lines, width);
 }
 
 /** One plain line for an output that is no terminal. */
@@ -36,14 +37,6 @@ function renderRole({ name, state, status }: RoleSnapshot): readonly string[] {
   return [head, ...(status.connections ?? []).map((connection) => `  ${renderConnection(connection)}`)];
 }
 
-function renderConnection(connection: ConnectionStatus): string {
-  const arrow = connection.direction === "upstream" ? "to  " : "from";
-  const path = connection.path === null ? "" : ` ${connection.path}`;
-  const rtt = connection.rtt_ms === null ? "" : ` ${connection.rtt_ms} ms`;
-  const peer = connection.transport === "iroh" ? `${connection.peer.slice(0, 10)}…` : connection.peer;
-  return `${arrow} ${peer}  ${connection.transport}${path} ${connection.encryption}${rtt}`;
-}
-
 function renderCoinbase(snapshot: Snapshot): readonly string[] {
   const block = snapshot.roles.find(({ name }) => name === "template-provider")?.status.last_block;
   if (block == null) return ["last     no block yet"];
@@ -60,16 +53,4 @@ function renderCoinbase(snapshot: Snapshot): readonly string[] {
 function formatBitcoin(satoshis: string): string {
   const value = BigInt(satoshis);
   return `${value / BITCOIN}.${(value % BITCOIN).toString().padStart(8, "0")}`;
-}
-
-/** Hashes a second with a unit a person reads. */
-function formatHashrate(hashesPerSecond: number): string {
-  const units = ["H/s", "kH/s", "MH/s", "GH/s", "TH/s", "PH/s", "EH/s"];
-  let value = hashesPerSecond;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${value.toFixed(value >= 100 || unit === 0 ? 0 : 1)} ${units[unit]}`;
 }
