@@ -1,6 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import type { ByteStream, Listener, Transport } from "../byte-stream.ts";
+import type { IrohNodeManager } from "../iroh/iroh-node-manager.ts";
 import { loopbackNode } from "../iroh/testing/loopback.ts";
+import { testRelay } from "../iroh/testing/relay.ts";
 import { memory } from "../memory/index.ts";
 import { tcp } from "../tcp/index.ts";
 import { clientOf } from "./caller.ts";
@@ -268,6 +270,36 @@ describe("a call that fails", () => {
 });
 
 describe("an RPC server", () => {
+  test("is reached by its endpoint id through a relay, by whom it allows and its node does not", async () => {
+    await using relay = await testRelay();
+    const options = { relay: [{ url: relay.url }] };
+    await using caller = await loopbackNode(options);
+    await using stranger = await loopbackNode(options);
+    await using node = await loopbackNode({ ...options, allowedPeers: [stranger.endpointId] });
+    const transport = node.transport("adit-rpc/1", { allowedPeers: [caller.endpointId] });
+    await using listener = await transport.listen("", { signal: never });
+    await using server = new RpcServer({
+      services: testServices().table,
+      maxConnections: 4,
+      admits: () => true,
+      onEvent: () => undefined,
+    });
+    const accepting = server.accept(listener);
+    await node.online({ signal: AbortSignal.timeout(10_000) });
+    const address = `${node.endpointId}?relay=${relay.url}`;
+    const dial = (from: IrohNodeManager) => from.transport("adit-rpc/1").dial(address, { signal: never });
+    await using connection = new RpcConnection(await dial(caller));
+    expect(await clientOf(testService, connection).add({ a: 1, b: 2 }, now)).toBe(3);
+    expect(relay.forwarded()).toBeGreaterThan(0);
+    const turnedAway = (async () => {
+      await using other = new RpcConnection(await dial(stranger));
+      return await clientOf(testService, other).add({ a: 1, b: 2 }, now);
+    })();
+    await expect(turnedAway).rejects.toThrow(/not-allowed/);
+    await listener[Symbol.asyncDispose]();
+    await accepting;
+  });
+
   test("refuses connections beyond its limit, and whom it does not admit", async () => {
     await using scene = await Scene.open("memory", { maxConnections: 1 });
     await using first = await scene.connect();

@@ -11,12 +11,13 @@ type Document = Readonly<Record<string, unknown>>;
 /** A role in a page of lines. What the document lacks is left out: it is of another version, or its role has no such thing. */
 export function renderStatus(status: StatusAnswer): readonly string[] {
   const { document } = status;
-  const connections = listOf(document, "connections").map(connectionOf);
   return [
     renderHead(status),
     ...renderTotals(document).map((line) => `  ${line}`),
     ...listOf(document, "listeners").map((listener) => `  listening  ${renderListener(listener)}`),
-    ...connections.map((connection) => `  ${String(connection.id).padStart(6)}  ${renderConnection(connection)}`),
+    ...connectionsOf(document).map(
+      (connection) => `  ${String(connection.id).padStart(6)}  ${renderConnection(connection)}`,
+    ),
     ...Object.entries(status.cut).map(([name, length]) => `  ${length} ${peerText(name)}, not all of them shown`),
   ];
 }
@@ -53,9 +54,10 @@ const counts = [
   ["blocks_found", "blocks"],
 ] as const;
 
-/** The connections of a document, upstream first. */
+/** The connections of a document that are up, upstream first. */
 export function connectionsOf(document: Document): readonly (ConnectionStatus & { readonly id: number })[] {
-  const all = listOf(document, "connections").map(connectionOf);
+  const up = listOf(document, "connections").filter(({ transport }) => typeof transport === "string");
+  const all = up.map(connectionOf);
   return all.toSorted((a, b) => Number(b.direction === "upstream") - Number(a.direction === "upstream"));
 }
 

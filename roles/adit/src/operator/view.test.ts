@@ -26,6 +26,7 @@ const full = answer({
   listeners: [{ transport: "tcp", address: "0.0.0.0:1", state: "listening", error: null }],
   connections: [
     connection,
+    { ...connection, id: 9, transport: null },
     { ...connection, id: 8, direction: "upstream", transport: "iroh", path: "relay", rtt_ms: 12 },
   ],
 });
@@ -40,8 +41,8 @@ describe("a status on paper", () => {
       "  channels   3",
       "  blocks     1",
       "  listening  tcp  0.0.0.0:1  listening",
-      "       7  from 192.0.2.1:4444  tcp noise",
       "       8  to   192.0.2.1:…  iroh relay noise 12 ms",
+      "       7  from 192.0.2.1:4444  tcp noise",
     ]);
   });
 
