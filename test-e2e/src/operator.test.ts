@@ -11,7 +11,9 @@ import { until } from "./harness/until.ts";
 let stage: Stage;
 let keys: string;
 let key: string;
+let templateProvider: TestRole;
 let pool: TestRole;
+let miner: TestRole;
 let translator: TestRole;
 let translatorTicket: string;
 let poolTicket: string;
@@ -30,14 +32,14 @@ beforeAll(async () => {
   const { stdout } = await runAdit(["keys", "rpc", "--key", key]);
   const operator = stdout.trim();
   stage = await Stage.open();
-  const templateProvider = await stage.start("template-provider", (folder) => templateProviderToml(folder));
+  templateProvider = await stage.start("template-provider", (folder) => templateProviderToml(folder));
   pool = await stage.start("pool", (folder) => `${poolToml(folder, templateProvider)}${rpc(operator)}`);
   // Its transports are TCP only: Iroh is there for the operator alone.
   translator = await stage.start("translator", (folder) => {
     return `${translatorToml(folder, [upstream(pool, "tcp")])}${rpc(operator)}`;
   });
   // Without one the translator lets its upstream go.
-  await stage.start("mining-device", () => sv1MinerToml(translator));
+  miner = await stage.start("mining-device", () => sv1MinerToml(translator));
   [poolTicket, translatorTicket] = await Promise.all([ticketOf(pool), ticketOf(translator)]);
 });
 
@@ -87,11 +89,14 @@ describe("an operator", () => {
   });
 
   test("sees several roles at once, printed once where there is no terminal, and what is wrong with one", async () => {
-    const both = await runAdit(["top", translatorTicket, `http://${pool.monitoringAddress}`, "--key", key]);
-    expect([both.code, both.stderr]).toEqual([0, ""]);
-    expect(both.stdout).toMatch(/^\S+ {2}translator .*ready$/m);
-    expect(both.stdout).toMatch(/^127\.0\.0\.1:\d+ {2}pool .*ready$/m);
-    expect(both.stdout).not.toContain("\u001b");
+    const urls = [pool, templateProvider, miner].map((role) => `http://${role.monitoringAddress}`);
+    const all = await runAdit(["top", translatorTicket, ...urls, "--key", key]);
+    expect([all.code, all.stderr]).toEqual([0, ""]);
+    expect(all.stdout).toMatch(/^[0-9a-f]{10}… {2}translator .*ready$/m);
+    for (const name of ["pool", "template-provider", "mining-device"]) {
+      expect(all.stdout).toMatch(new RegExp(`^127\\.0\\.0\\.1:\\d+ {2}${name} .*ready$`, "m"));
+    }
+    expect(all.stdout).not.toContain("\u001b");
     const one = await runAdit(["top", poolTicket, "http://127.0.0.1:1", "--key", key]);
     expect([one.code, one.stdout]).toEqual([
       1,

@@ -140,7 +140,12 @@ describe("calls over HTTP", () => {
     await using scene = await serve();
     const answer = await scene.post("test/echo", { host: "attacker.example:80" });
     expect([answer.status, codeOf(answer)]).toEqual([403, "not-allowed"]);
-    expect(await scene.post("test/echo", { host: "localhost" })).toMatchObject({ status: 200 });
+    for (const host of ["localhost", "localhost:9090", "127.0.0.2:1", "[::1]:9090"]) {
+      expect(await scene.post("test/echo", { host }), host).toMatchObject({ status: 200 });
+    }
+    for (const host of ["127.0.0.1.attacker.example", "localhost.attacker.example", "[::2]", "evil:1@localhost"]) {
+      expect(await scene.post("test/echo", { host }), host).not.toMatchObject({ status: 200 });
+    }
   });
 
   test("stream one line an item and one for the end, good or bad", async () => {

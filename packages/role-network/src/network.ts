@@ -102,10 +102,9 @@ export async function openNetwork(
 ): Promise<Network> {
   const crypto = await loadCrypto();
   context.log.info({ crypto: crypto.report }, "crypto loaded");
-  const { rpc, iroh } = settings;
+  const { rpc, iroh, needsIroh } = settings;
   const { operations } = context;
-  const needsIroh = settings.needsIroh || (rpc !== undefined && operations !== undefined && rpcNeedsIroh(rpc));
-  const node = needsIroh ? await startIroh(iroh, context) : undefined;
+  const node = needsIroh ? await startIroh(iroh, context) : await startIrohForCalls({ rpc, iroh }, context);
   const network = new RoleNetwork({ context, crypto, node, alpn: iroh.alpn });
   if (rpc !== undefined && operations !== undefined) {
     const disconnect = (id: number): string | null => network.disconnect(id);
@@ -117,6 +116,21 @@ export async function openNetwork(
     }
   }
   return network;
+}
+
+/** A node for the operator's calls alone. When it does not start, the role does its work without them. */
+async function startIrohForCalls(
+  { rpc, iroh }: { readonly rpc: RpcSettings | undefined; readonly iroh: IrohSettings },
+  context: RoleContext,
+): Promise<IrohNodeManager | undefined> {
+  if (rpc === undefined || context.operations === undefined || !rpcNeedsIroh(rpc)) return undefined;
+  try {
+    return await startIroh(iroh, context);
+  } catch (error) {
+    if (context.signal.aborted) throw error;
+    context.log.error({ error }, "rpc not served over iroh: its node did not start");
+    return undefined;
+  }
 }
 
 async function startIroh(settings: IrohSettings, context: RoleContext): Promise<IrohNodeManager> {

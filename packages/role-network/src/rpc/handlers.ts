@@ -9,6 +9,8 @@ export interface HandlerParts {
   readonly operations: Operations;
   /** Breaks a connection off; null when there is none with that id, else its peer. */
   readonly disconnect: (id: number) => string | null;
+  /** Where the services are called over Iroh, as of now; nulls where they are not. */
+  readonly irohAddress: () => { readonly endpoint_id: string | null; readonly ticket: string | null };
 }
 
 /** The services with what they do in this role. */
@@ -26,9 +28,13 @@ function health({ operations }: HandlerParts): ServedService {
   return implement(healthService, { check: () => readiness(operations) });
 }
 
-function status({ operations }: HandlerParts): ServedService {
+function status({ operations, irohAddress }: HandlerParts): ServedService {
   return implement(statusService, {
-    get: ({ entries }) => ({ ...readiness(operations), ...shortened(plain(operations.status()), entries) }),
+    get: ({ entries }) => ({
+      ...readiness(operations),
+      ...irohAddress(),
+      ...shortened(plain(operations.status()), entries),
+    }),
   });
 }
 

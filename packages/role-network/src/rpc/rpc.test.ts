@@ -142,6 +142,8 @@ describe.each(overBoth)("over %s an operator", (_name, transport, open) => {
     const status = await clientOf(statusService, caller).get({ entries: 2 }, now);
     expect(status).toMatchObject({
       ...readiness,
+      endpoint_id: scene.network.endpointId,
+      ticket: await scene.ticket(),
       document: { many: [1, 2], big: "18446744073709551616", few: ["a"], connections: [] },
       cut: { many: 4 },
     });
@@ -244,6 +246,14 @@ describe("over Iroh", () => {
 });
 
 describe("over HTTP", () => {
+  test("a role is seen also when the Iroh node that its operator wants does not start", async () => {
+    await using scene = await Scene.open({}, { bind: ["192.0.2.1:5"] });
+    expect(scene.network.endpointId).toBeNull();
+    const status = await clientOf(statusService, httpCaller(scene.url)).get({}, now);
+    expect(status).toMatchObject({ role: "test", endpoint_id: null, ticket: null });
+    expect(await scene.log()).toMatch(/"level":50.*"msg":"rpc not served over iroh: its node did not start"/);
+  });
+
   test("control is off unless the config says otherwise", async () => {
     await using scene = await Scene.open();
     const drain = clientOf(controlService, httpCaller(scene.url)).drain({}, now);

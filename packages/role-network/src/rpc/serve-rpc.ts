@@ -41,7 +41,11 @@ export function rpcNeedsIroh({ allowedPeers, iroh }: RpcSettings): boolean {
  */
 export async function serveRpc(options: ServeRpcOptions): Promise<AsyncDisposable> {
   const { settings, context, operations, node } = options;
-  const handlers = serviceHandlers(options);
+  const reached = rpcNeedsIroh(settings) ? node : undefined;
+  const handlers = serviceHandlers({
+    ...options,
+    irohAddress: () => ({ endpoint_id: reached?.endpointId ?? null, ticket: reached?.ticket() ?? null }),
+  });
   const onCall = callReporter(context);
   const table = (names: readonly RpcServiceName[]): ServiceTable =>
     new ServiceTable(
@@ -49,10 +53,18 @@ export async function serveRpc(options: ServeRpcOptions): Promise<AsyncDisposabl
       onCall,
     );
   operations.serveHttp(overHttp(table(settings.http)));
-  if (node === undefined || !rpcNeedsIroh(settings)) return { [Symbol.asyncDispose]: async () => undefined };
+  if (reached === undefined) return { [Symbol.asyncDispose]: async () => undefined };
+  return await serveOverIroh(reached, table(settings.iroh), options);
+}
+
+async function serveOverIroh(
+  node: IrohNodeManager,
+  services: ServiceTable,
+  { settings, context }: ServeRpcOptions,
+): Promise<AsyncDisposable> {
   const allowed = new Set(settings.allowedPeers);
   const server = new RpcServer({
-    services: table(settings.iroh),
+    services,
     maxConnections: settings.maxConnections,
     // The node has asked already; this asks again where the services are.
     admits: ({ endpointId }) => endpointId !== null && allowed.has(endpointId),

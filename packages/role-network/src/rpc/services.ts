@@ -31,6 +31,9 @@ export const statusService = service({
       }),
       output: z.object({
         ...readiness,
+        /** Where this is called over Iroh, as of now; null where it is not. */
+        endpoint_id: z.string().nullable(),
+        ticket: z.string().nullable(),
         /** The document behind `/api/v1/status`. */
         document: z.record(z.string(), z.unknown()),
         /** Lists that were longer, and how long. */

@@ -6,6 +6,9 @@ import { type ConnectionStatus, formatHashrate, renderConnection } from "../rend
 /** What a role answers to `status.get`. */
 export type StatusAnswer = Awaited<ReturnType<Client<(typeof statusService)["methods"]>["get"]>>;
 
+/** Longer than a ticket with a dozen addresses. */
+const MAX_TICKET = 1024;
+
 type Document = Readonly<Record<string, unknown>>;
 
 /** A role in a page of lines. What the document lacks is left out: it is of another version, or its role has no such thing. */
@@ -18,6 +21,7 @@ export function renderStatus(status: StatusAnswer): readonly string[] {
     ...connectionsOf(document).map(
       (connection) => `  ${String(connection.id).padStart(6)}  ${renderConnection(connection)}`,
     ),
+    ...(status.ticket === null ? [] : [`  ticket     ${peerText(status.ticket, MAX_TICKET)}`]),
     ...Object.entries(status.cut).map(([name, length]) => `  ${length} ${peerText(name)}, not all of them shown`),
   ];
 }

@@ -15,7 +15,10 @@ const ENTRIES = 20;
 const MAX_TROUBLE = 512;
 
 /** `adit top TARGET...`: a live view of one or several roles; printed once where the output is no terminal. */
-export async function topCommand(argv: readonly string[]): Promise<number> {
+export async function topCommand(
+  argv: readonly string[],
+  output: NodeJS.WriteStream = process.stdout,
+): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...argv],
     options: { ...operatorFlags, interval: { type: "string" } },
@@ -27,26 +30,28 @@ export async function topCommand(argv: readonly string[]): Promise<number> {
   const targets = positionals.map(parseTarget);
   await using operator = new Operator(targets, options);
   const watches = targets.map((target) => new Watch(target, { operator, deadlineMs: options.timeoutMs }));
-  const isLive = process.stdout.isTTY;
-  return isLive ? await live(watches, intervalMs) : await once(watches);
+  return output.isTTY ? await live(watches, { intervalMs, output }) : await once(watches, output);
 }
 
-async function once(watches: readonly Watch[]): Promise<number> {
+async function once(watches: readonly Watch[], output: NodeJS.WriteStream): Promise<number> {
   const { signal } = new AbortController();
   await Promise.all(watches.map((watch) => watch.look(signal)));
-  process.stdout.write(renderTop(entriesOf(watches), Number.POSITIVE_INFINITY).join("\n"));
+  output.write(renderTop(entriesOf(watches), Number.POSITIVE_INFINITY).join("\n"));
   await Promise.all(watches.map((watch) => watch[Symbol.asyncDispose]()));
   return watches.every(({ entry }) => entry.trouble === null) ? 0 : 1;
 }
 
-async function live(watches: readonly Watch[], intervalMs: number): Promise<number> {
+async function live(
+  watches: readonly Watch[],
+  { intervalMs, output }: { readonly intervalMs: number; readonly output: NodeJS.WriteStream },
+): Promise<number> {
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, onSignal);
   try {
-    using screen = new Redraw(process.stdout);
-    const draw = (): void => screen.draw(renderTop(entriesOf(watches), process.stdout.columns));
+    using screen = new Redraw(output);
+    const draw = (): void => screen.draw(renderTop(entriesOf(watches), output.columns));
     const looking = watches.map((watch) => watch.keepLooking({ intervalMs, onLook: draw, signal: stop.signal }));
     draw();
     await Promise.all(looking);
@@ -99,7 +104,11 @@ class Watch implements AsyncDisposable {
       const connected = this.#connected;
       this.#connected = undefined;
       await connected?.[Symbol.asyncDispose]();
-      this.entry = { ...this.entry, trouble: peerText(await operator.explain(error), MAX_TROUBLE) };
+      this.entry = {
+        ...this.entry,
+        sharesPerMinute: undefined,
+        trouble: peerText(await operator.explain(error), MAX_TROUBLE),
+      };
     }
   }
 

@@ -26,7 +26,7 @@ function renderEntry({ name, status, sharesPerMinute, trouble }: TopEntry): read
   const connections = connectionsOf(status.document);
   const hidden = (status.cut["connections"] ?? connections.length) - Math.min(connections.length, MAX_CONNECTIONS);
   return [
-    `${name}  ${renderHead(status)}`,
+    `${name}  ${trouble === null ? "" : "no answer, last: "}${renderHead(status)}`,
     ...troubles,
     ...renderTotals(status.document).map((line) => `  ${line}`),
     ...(sharesPerMinute === undefined ? [] : [`  rate       ${sharesPerMinute.toFixed(1)} shares a minute`]),

@@ -13,7 +13,8 @@ const connection = {
 };
 
 function answer(document: Record<string, unknown>, more: Partial<StatusAnswer> = {}): StatusAnswer {
-  return { role: "pool", version: "0.1.0", uptime_secs: 90, ready: true, reason: null, cut: {}, document, ...more };
+  const readiness = { role: "pool", version: "0.1.0", uptime_secs: 90, ready: true, reason: null };
+  return { ...readiness, endpoint_id: null, ticket: null, cut: {}, document, ...more };
 }
 
 const full = answer({
@@ -44,6 +45,7 @@ describe("a status on paper", () => {
       "       8  to   192.0.2.1:…  iroh relay noise 12 ms",
       "       7  from 192.0.2.1:4444  tcp noise",
     ]);
+    expect(renderStatus({ ...full, ticket: "endpointaaaa" }).at(-1)).toBe("  ticket     endpointaaaa");
   });
 
   test("leaves out what the document lacks, and says what is not shown", () => {
@@ -91,7 +93,7 @@ describe("the live view", () => {
       ],
       100,
     );
-    expect(lines.slice(0, 2)).toEqual(["here  pool 0.1.0  up 90 s  ready", "  timed out"]);
+    expect(lines.slice(0, 2)).toEqual(["here  no answer, last: pool 0.1.0  up 90 s  ready", "  timed out"]);
     expect(lines.slice(-3)).toEqual(["here  no answer", "  refused", ""]);
   });
 });
