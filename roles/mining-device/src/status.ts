@@ -84,6 +84,7 @@ function connectionOf({ number, user, state, reason, tally, work, stream }: Conn
 }
 
 const notConnected = {
+  connection_id: null,
   transport: null,
   encryption: null,
   peer: null,
@@ -95,8 +96,12 @@ const notConnected = {
   bytes_out: 0,
 } as const;
 
-function streamOf(stream: StreamInfo & { readonly encryption?: string }): Record<keyof typeof notConnected, unknown> {
+function streamOf(
+  stream: StreamInfo & { readonly encryption?: string; readonly id?: number },
+): Record<keyof typeof notConnected, unknown> {
   return {
+    // What an operator breaks it off by; the connection's own number stays through reconnects.
+    connection_id: stream.id ?? null,
     transport: stream.transport,
     encryption: stream.encryption ?? "plain",
     peer: stream.peer,

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, expectTypeOf, test, vi } from "vitest";
 import type { ByteStream, Listener, Transport } from "../byte-stream.ts";
 import type { IrohNodeManager } from "../iroh/iroh-node-manager.ts";
 import { loopbackNode } from "../iroh/testing/loopback.ts";
@@ -9,6 +9,8 @@ import { clientOf } from "./caller.ts";
 import { defaultRpcLimits, type RpcLimits } from "./limits.ts";
 import { RpcConnection } from "./rpc-connection.ts";
 import { RpcServer, type RpcServerEvent } from "./rpc-server.ts";
+import type { Handlers } from "./service.ts";
+import { implement, ServiceTable } from "./service-table.ts";
 import { testService, testServices } from "./testing/services.ts";
 
 const never = new AbortController().signal;
@@ -192,6 +194,22 @@ describe.each(["memory", "tcp", "iroh"])("RPC over %s", (over) => {
     await vi.waitFor(() => expect(scene.services.aborts).toMatchObject([{ code: "connection-lost" }]));
     await vi.waitFor(() => expect(scene.server.connections).toBe(0));
   });
+});
+
+test("clients and handlers have the types of the declaration", () => {
+  const caller = { call: async () => null, stream: async function* () {} };
+  const client = clientOf(testService, caller);
+  expectTypeOf(client.add).parameter(0).toEqualTypeOf<{ a: number; b: number }>();
+  expectTypeOf(client.add).returns.resolves.toEqualTypeOf<number>();
+  expectTypeOf(client.count).parameter(0).toEqualTypeOf<{ to: number; filler?: number | undefined }>();
+  expectTypeOf(client.count).returns.toEqualTypeOf<AsyncIterable<{ n: number; filler: string }>>();
+  expectTypeOf<Handlers<typeof testService.methods>["count"]>()
+    .parameter(0)
+    .toEqualTypeOf<{ to: number; filler: number }>();
+  // @ts-expect-error the declaration has more methods
+  expect(() => new ServiceTable([implement(testService, { echo: (text) => text })], () => undefined)).toThrow(
+    "test.add has no handler",
+  );
 });
 
 describe("a call that fails", () => {

@@ -16,7 +16,7 @@ export function renderStatus(status: StatusAnswer): readonly string[] {
   const { document } = status;
   return [
     renderHead(status),
-    ...renderTotals(document).map((line) => `  ${line}`),
+    ...renderTotals(status).map((line) => `  ${line}`),
     ...listOf(document, "listeners").map((listener) => `  listening  ${renderListener(listener)}`),
     ...connectionsOf(document).map(
       (connection) => `  ${String(connection.id).padStart(6)}  ${renderConnection(connection)}`,
@@ -32,8 +32,8 @@ export function renderHead({ role, version, ready, reason, uptime_secs }: Status
   return `${peerText(role)} ${peerText(version)}  up ${formatSeconds(uptime_secs)}  ${state}`;
 }
 
-/** Hashrate, shares, upstream, blocks: each that the document has. */
-export function renderTotals(document: Document): readonly string[] {
+/** Hashrate, shares, upstream, channels, miners, blocks: each that the document has. */
+export function renderTotals({ document, cut }: StatusAnswer): readonly string[] {
   const lines: string[] = [];
   const hashrate = document["hashrate"];
   if (typeof hashrate === "number") lines.push(`hashrate   ${formatHashrate(hashrate)}`);
@@ -47,7 +47,7 @@ export function renderTotals(document: Document): readonly string[] {
     lines.push(`upstream   ${[peerText(upstream["state"]), peerText(via)].filter(Boolean).join(", ")}`);
   }
   for (const [key, name] of counts) {
-    const value = document[key];
+    const value = Array.isArray(document[key]) ? (cut[key] ?? document[key].length) : document[key];
     if (typeof value === "number") lines.push(`${name.padEnd(10)} ${value}`);
   }
   return lines;
@@ -55,6 +55,7 @@ export function renderTotals(document: Document): readonly string[] {
 
 const counts = [
   ["channels_open", "channels"],
+  ["miners", "miners"],
   ["blocks_found", "blocks"],
 ] as const;
 
@@ -80,7 +81,7 @@ function connectionOf(connection: Document): ConnectionStatus & { readonly id: n
   };
   const rtt = connection["rtt_ms"];
   return {
-    id: Number(connection["id"]),
+    id: Number(connection["connection_id"] ?? connection["id"]),
     direction: connection["direction"] === "upstream" ? "upstream" : "downstream",
     transport: text("transport"),
     encryption: text("encryption"),

@@ -28,7 +28,7 @@ function renderEntry({ name, status, sharesPerMinute, trouble }: TopEntry): read
   return [
     `${name}  ${trouble === null ? "" : "no answer, last: "}${renderHead(status)}`,
     ...troubles,
-    ...renderTotals(status.document).map((line) => `  ${line}`),
+    ...renderTotals(status).map((line) => `  ${line}`),
     ...(sharesPerMinute === undefined ? [] : [`  rate       ${sharesPerMinute.toFixed(1)} shares a minute`]),
     ...connections.slice(0, MAX_CONNECTIONS).map((connection) => `  ${renderConnection(connection)}`),
     ...(hidden > 0 ? [`  and ${hidden} more connections`] : []),

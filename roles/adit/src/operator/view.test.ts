@@ -23,6 +23,7 @@ const full = answer({
   shares_rejected: 2,
   upstream: { state: "connected", transport: "iroh", path: "relay" },
   channels_open: 3,
+  miners: [{}, {}],
   blocks_found: 1,
   listeners: [{ transport: "tcp", address: "0.0.0.0:1", state: "listening", error: null }],
   connections: [
@@ -40,12 +41,18 @@ describe("a status on paper", () => {
       "  shares     10 accepted, 2 rejected",
       "  upstream   connected, iroh relay",
       "  channels   3",
+      "  miners     2",
       "  blocks     1",
       "  listening  tcp  0.0.0.0:1  listening",
       "       8  to   192.0.2.1:…  iroh relay noise 12 ms",
       "       7  from 192.0.2.1:4444  tcp noise",
     ]);
     expect(renderStatus({ ...full, ticket: "endpointaaaa" }).at(-1)).toBe("  ticket     endpointaaaa");
+  });
+
+  test("names a connection by what it is broken off by, where its own number is another", () => {
+    const own = answer({ connections: [{ ...connection, id: 1, connection_id: 40 }] });
+    expect(renderStatus(own).at(-1)).toBe("      40  from 192.0.2.1:4444  tcp noise");
   });
 
   test("leaves out what the document lacks, and says what is not shown", () => {
