@@ -11,3 +11,4 @@ export {
   toListenLimits,
 } from "./settings.ts";
 export { listenerStatus, type NetworkStatus } from "./status.ts";
+export { type FallbackSettings, fallbackSettings, toUpstreamPolicy, transportsTo } from "./upstream-routes.ts";
