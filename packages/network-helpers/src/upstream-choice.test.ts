@@ -189,9 +189,10 @@ describe("a role that cannot do without an upstream", () => {
     start();
     ready(0);
     choice.unwanted();
-    expect(failed(0)).toEqual(["0 -> nothing: connection-lost"]);
+    expect(failed(0, { blames: "nobody" })).toEqual(["0 -> nothing: connection-lost"]);
     expect(wait(600)).toEqual([]);
-    expect(wanted()).toEqual(["dial 1"]);
+    expect(wanted()).toEqual(["dial 0"]);
+    expect(ready(0)).toEqual(["nothing -> 0: upstream-ready"]);
   });
 });
 

@@ -61,8 +61,8 @@ export interface UpstreamChoiceOptions {
 /** How a session failed, as far as the next choice depends on it. */
 export interface RouteFailure<Code extends string> {
   readonly code: Code;
-  /** Whether another route to the same upstream may fare better; so it is, unless told. */
-  readonly blames?: "route" | "upstream";
+  /** Whether another route to the same upstream may fare better (so it is, unless told), or nobody needed the session. */
+  readonly blames?: "route" | "upstream" | "nobody";
   /** Whether the upstream was asked for what it is for, and did not deliver although the connection stood. */
   readonly unworthy?: boolean;
 }
@@ -154,7 +154,8 @@ export class UpstreamChoice<Code extends string> {
   failed(at: number, failure: RouteFailure<Code>, now: number): readonly ChoiceDecision<Code>[] {
     const route = this.#routes[at];
     if (route === undefined || route.state.phase === "resting") return [];
-    this.#rest(route, now);
+    if (failure.blames === "nobody") route.state = { phase: "resting", until: now };
+    else this.#rest(route, now);
     if (failure.unworthy === true) this.#distrust(at, now);
     if (failure.blames === "upstream") this.#restSiblings(at, now);
     if (this.#inUse === at) {
