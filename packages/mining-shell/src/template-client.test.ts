@@ -1,4 +1,5 @@
 import { encodeTransaction, hash, type Transaction } from "@adit/bitcoin";
+import { defaultUpstreamPolicy } from "@adit/network-helpers";
 import { irohSettings, metricsRegister, openLog, upstreamSettings } from "@adit/role-kit";
 import { type Network, openNetwork } from "@adit/role-network";
 import { describe, expect, test } from "vitest";
@@ -31,6 +32,7 @@ class Client implements AsyncDisposable {
     this.client = new TemplateClient({
       network,
       upstream: z.strictObject(upstreamSettings).parse({ address: "127.0.0.1", port, encryption: "plain" }),
+      policy: defaultUpstreamPolicy,
       constraints: {
         name: "CoinbaseOutputConstraints",
         coinbaseOutputMaxAdditionalSize: 40,

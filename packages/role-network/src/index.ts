@@ -1,5 +1,5 @@
 export { type Authority, generateAuthority, loadAuthority } from "./authority.ts";
-export { type KeepConnectedOptions, keepConnected, type UpstreamState } from "./keep-connected.ts";
+export { type Attempt, type KeepConnectedOptions, keepConnected, type UpstreamState } from "./keep-connected.ts";
 export { type ClientHello, type Network, openNetwork, type Served, type ServeOptions } from "./network.ts";
 export { isNegotiation, Outbound, type OutboundOptions } from "./outbound.ts";
 export { type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";

@@ -7,7 +7,6 @@ import { irohSettings, metricsRegister, openLog, type RoleContext } from "@adit/
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { generateAuthority, loadAuthority } from "./authority.ts";
-import { keepConnected, type UpstreamState } from "./keep-connected.ts";
 import { openNetwork } from "./network.ts";
 import { listenLimits } from "./settings.ts";
 
@@ -41,44 +40,6 @@ describe("an authority key", () => {
     const authoritySecretKey = "mkDLTBBRxdBv998612qipDYoTK3YUrqLe8uWw7gu3iXbSrn2n";
     await expect(loadAuthority({ authoritySecretKey, certValiditySec: 60 })).rejects.toThrow("published");
     expect(DEMO_AUTHORITY_PUBLIC_KEY).toMatch(/^9auqWE/);
-  });
-});
-
-describe("keeping connected", () => {
-  test("does not dial again, nor back off, while nobody needs the upstream", async () => {
-    const stop = new AbortController();
-    const events: string[] = [];
-    await keepConnected({
-      signal: stop.signal,
-      onState: ({ state }) => events.push(state),
-      idle: async () => {
-        events.push("idle");
-      },
-      attempt: async (connected) => {
-        connected();
-        if (events.includes("idle")) stop.abort();
-      },
-    });
-    expect(events).toEqual(["connecting", "connected", "idle", "connecting", "connected"]);
-  });
-
-  test("tries again whatever ends a connection, and stops when told", async () => {
-    const stop = new AbortController();
-    const states: UpstreamState["state"][] = [];
-    let tries = 0;
-    await keepConnected({
-      minMs: 1,
-      maxMs: 2,
-      signal: stop.signal,
-      onState: ({ state }) => states.push(state),
-      attempt: async (connected) => {
-        tries += 1;
-        if (tries === 1) throw new Error("refused");
-        connected();
-        if (tries === 3) stop.abort();
-      },
-    });
-    expect(states).toEqual(["connecting", "waiting", "connecting", "connected", "waiting", "connecting", "connected"]);
   });
 });
 

@@ -76,6 +76,7 @@ export class JdClient {
     await using templates = new TemplateClient({
       network,
       upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
+      policy: toUpstreamPolicy(config.fallback),
       constraints: {
         name: "CoinbaseOutputConstraints",
         coinbaseOutputMaxAdditionalSize: config.coinbaseOutputMaxAdditionalSize,

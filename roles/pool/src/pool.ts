@@ -9,7 +9,7 @@ import {
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { listenerStatus, type Network, type Served } from "@adit/role-network";
+import { listenerStatus, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
 import { BlockJournal } from "./block-journal.ts";
 import { Blocks } from "./blocks.ts";
@@ -106,6 +106,7 @@ export class Pool {
     await using templates = new TemplateClient({
       network,
       upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
+      policy: toUpstreamPolicy(config.fallback),
       constraints: outputConstraints(reward),
       onEvent: (event) => this.#onTemplateEvent(event),
       onChange: () => this.#updateReadiness(),
