@@ -14,7 +14,7 @@ import { Sv1Miner } from "./testing/sv1-miner.ts";
 
 const { hashing } = await loadCrypto();
 
-function eventually(check: () => void): Promise<void> {
+function eventually(check: () => void | Promise<void>): Promise<void> {
   return vi.waitFor(check, { timeout: 25_000, interval: 20 });
 }
 

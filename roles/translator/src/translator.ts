@@ -136,7 +136,7 @@ export class Translator implements AsyncDisposable {
       case "count":
         return this.#parts.metrics[effect.counter](effect.label, effect.by);
       case "log":
-        return this.#parts.context.log[effect.level](peerFields(effect.fields), effect.event);
+        return this.#parts.context.log[effect.level](peerFields(effect.fields), effect.event.replaceAll("-", " "));
       default:
         effect satisfies never;
     }

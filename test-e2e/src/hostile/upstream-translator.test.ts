@@ -125,7 +125,7 @@ function losses(translator: RoleInProcess): readonly string[] {
   return translator
     .log()
     .split("\n")
-    .filter((line) => /upstream-failed|upstream lost/.test(line));
+    .filter((line) => /upstream failed|upstream lost/.test(line));
 }
 
 /** The same, from the moment the client has a channel and work. */
