@@ -100,6 +100,8 @@ export interface Sv2Listeners extends AsyncDisposable {
   connections(): readonly ConnectionInfo[];
   /** For metrics. */
   readonly counts: ListenCounts;
+  /** Replaces the limits for connections that come from now on; nobody who is in has to leave. */
+  setLimits(limits: ListenLimits): void;
 }
 
 /**
@@ -124,6 +126,7 @@ const GATE = { perTurn: 1, maxQueue: 256 };
 class Sv2Service<P extends Protocol> implements Sv2Listeners {
   readonly #options: ServeOptions<P>;
   readonly #limits: SourceLimits;
+  #deadlines: ListenLimits;
   readonly #places: readonly Place[];
   readonly #stopping = new AbortController();
   readonly #stop = (): void => this.#stopping.abort(this.#options.signal.reason);
@@ -143,6 +146,7 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
   constructor(options: ServeOptions<P>) {
     this.#options = options;
     this.#limits = new SourceLimits(options.limits);
+    this.#deadlines = options.limits;
     this.#places = withGates(options.listeners).map((on) => new Place(on));
     if (options.signal.aborted) this.#stop();
     else options.signal.addEventListener("abort", this.#stop, { once: true });
@@ -156,6 +160,11 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
       failed: this.#failed,
       refused: { ...this.#refused },
     };
+  }
+
+  setLimits(limits: ListenLimits): void {
+    this.#limits.setLimits(limits, performance.now());
+    this.#deadlines = limits;
   }
 
   /** Resolves after every listener's first attempt, to the errors of those that failed. */
@@ -249,7 +258,8 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
   }
 
   async #setUp(stream: ByteStream, security: ServerSecurity): Promise<Sv2Connection<P>> {
-    const { server, limits } = this.#options;
+    const { server } = this.#options;
+    const limits = this.#deadlines;
     const opened: Opened = { stream, inbox: new Inbox(stream.source) };
     await this.#phase(limits.firstByteTimeoutMs, (phase) => awaitFirstByte(opened, phase));
     const frames = await this.#phase(limits.handshakeTimeoutMs, (phase) => respondOver(opened, security, phase));

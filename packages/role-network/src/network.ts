@@ -23,6 +23,7 @@ import { decodeAuthorityPublicKey, type NoiseCrypto, ResponderIdentity } from "@
 import {
   type IrohSettings,
   isLoopback,
+  type ProcessSettings,
   peerText,
   type RoleContext,
   splitAddress,
@@ -62,6 +63,8 @@ export interface Served extends AsyncDisposable {
   readonly authorityPublicKey: string | null;
   /** Snapshot of each listener. */
   listeners(): readonly ListenerStatus[];
+  /** Replaces the limits for connections that come from now on; nobody who is in has to leave. */
+  setLimits(limits: ListenLimitSettings): void;
 }
 
 /** The network of one role process: its crypto, its Iroh node, its listeners and its dialled connections. */
@@ -89,14 +92,20 @@ export interface Network extends AsyncDisposable {
 const DIAL_TIMEOUT_MS = 10_000;
 const SETUP_TIMEOUT_MS = 10_000;
 
+/** What the config of every role with a network holds. */
+interface IrohRoleSettings extends ProcessSettings {
+  readonly iroh: IrohSettings;
+}
+
 /** Loads the fastest crypto there is and, when the config uses Iroh, starts the process's Iroh node. */
 export async function openNetwork(
   settings: { readonly iroh: IrohSettings; readonly needsIroh: boolean },
-  context: RoleContext,
+  context: RoleContext<IrohRoleSettings>,
 ): Promise<Network> {
   const crypto = await loadCrypto();
   context.log.info({ crypto: crypto.report }, "crypto loaded");
   const node = settings.needsIroh ? await startIroh(settings.iroh, context) : undefined;
+  context.onReload(["iroh.allowed_peers"], ({ iroh }) => node?.setAllowedPeers(iroh.allowedPeers));
   return new RoleNetwork({ context, crypto, node, alpn: settings.iroh.alpn });
 }
 
@@ -195,6 +204,7 @@ class RoleNetwork implements Network {
     return {
       authorityPublicKey: authority?.publicKey ?? null,
       listeners: () => listeners.status(),
+      setLimits: (changed) => listeners.setLimits(toListenLimits(changed)),
       [Symbol.asyncDispose]: async () => {
         this.#listening.delete(listeners);
         await listeners[Symbol.asyncDispose]();
