@@ -17,13 +17,12 @@ import {
   systemEntropy,
   type Transport,
 } from "@adit/network-helpers";
-import { alpns, IrohNodeManager } from "@adit/network-helpers/iroh";
+import { alpns } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { decodeAuthorityPublicKey, type NoiseCrypto, ResponderIdentity } from "@adit/noise";
 import {
   type IrohSettings,
   isLoopback,
-  type ProcessSettings,
   peerText,
   type RoleContext,
   splitAddress,
@@ -31,6 +30,7 @@ import {
   version,
 } from "@adit/role-kit";
 import { loadAuthority } from "./authority.ts";
+import { IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
 import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
@@ -92,11 +92,6 @@ export interface Network extends AsyncDisposable {
 const DIAL_TIMEOUT_MS = 10_000;
 const SETUP_TIMEOUT_MS = 10_000;
 
-/** What the config of every role with a network holds. */
-interface IrohRoleSettings extends ProcessSettings {
-  readonly iroh: IrohSettings;
-}
-
 /** Loads the fastest crypto there is and, when the config uses Iroh, starts the process's Iroh node. */
 export async function openNetwork(
   settings: { readonly iroh: IrohSettings; readonly needsIroh: boolean },
@@ -104,36 +99,14 @@ export async function openNetwork(
 ): Promise<Network> {
   const crypto = await loadCrypto();
   context.log.info({ crypto: crypto.report }, "crypto loaded");
-  const node = settings.needsIroh ? await startIroh(settings.iroh, context) : undefined;
-  context.onReload(["iroh.allowed_peers"], ({ iroh }) => node?.setAllowedPeers(iroh.allowedPeers));
-  return new RoleNetwork({ context, crypto, node, alpn: settings.iroh.alpn });
-}
-
-async function startIroh(settings: IrohSettings, context: RoleContext): Promise<IrohNodeManager> {
-  const relay = settings.relay;
-  const node = await IrohNodeManager.start({
-    ...settings,
-    relay,
-    dialTimeoutMs: settings.dialTimeoutSecs * 1000,
-    acceptTimeoutMs: settings.acceptTimeoutSecs * 1000,
-    signal: context.signal,
-    onAcceptError: (error) => context.log.debug({ error }, "iroh connection turned away"),
-  });
-  context.log.info(
-    {
-      endpointId: node.endpointId,
-      addresses: node.boundAddresses(),
-      relay: typeof relay === "string" ? relay : "custom",
-    },
-    "iroh node up",
-  );
-  return node;
+  const iroh = settings.needsIroh ? await IrohIdentity.start(settings.iroh, context) : undefined;
+  return new RoleNetwork({ context, crypto, iroh, alpn: settings.iroh.alpn });
 }
 
 interface Parts {
   readonly context: RoleContext;
   readonly crypto: { readonly noise: NoiseCrypto; readonly hashing: ShareHashing };
-  readonly node: IrohNodeManager | undefined;
+  readonly iroh: IrohIdentity | undefined;
   readonly alpn: string | undefined;
 }
 
@@ -142,19 +115,19 @@ class RoleNetwork implements Network {
   readonly hashing: ShareHashing;
   readonly endpointId: string | null;
   readonly #context: RoleContext;
-  readonly #node: IrohNodeManager | undefined;
+  readonly #iroh: IrohIdentity | undefined;
   readonly #alpn: string | undefined;
   readonly #tcp: Transport = tcp();
   readonly #metrics: NetworkMetrics;
   readonly #dialled = new Set<Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
   readonly #listening = new Set<Sv2Listeners>();
 
-  constructor({ context, crypto, node, alpn }: Parts) {
+  constructor({ context, crypto, iroh, alpn }: Parts) {
     this.crypto = crypto.noise;
     this.hashing = crypto.hashing;
-    this.endpointId = node?.endpointId ?? null;
+    this.endpointId = iroh?.endpointId ?? null;
     this.#context = context;
-    this.#node = node;
+    this.#iroh = iroh;
     this.#alpn = alpn;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
   }
@@ -222,7 +195,7 @@ class RoleNetwork implements Network {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#listening].map((listeners) => listeners[Symbol.asyncDispose]()));
     await Promise.allSettled([...this.#dialled].map((connection) => connection[Symbol.asyncDispose]()));
-    await this.#node?.[Symbol.asyncDispose]();
+    await this.#iroh?.[Symbol.asyncDispose]();
   }
 
   #live(): readonly { readonly info: ConnectionInfo; readonly direction: "upstream" | "downstream" }[] {
@@ -234,7 +207,7 @@ class RoleNetwork implements Network {
   }
 
   #irohTransport(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
-    return this.#node?.transport(this.#alpn ?? alpns[protocol][encryption]);
+    return this.#iroh?.transport(this.#alpn ?? alpns[protocol][encryption]);
   }
 
   #listenOn(settings: ServerSettings, protocol: Protocol): readonly { transport: Transport; address: string }[] {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { networkInterfaces } from "node:os";
 import type { Listener, Transport } from "../byte-stream.ts";
 import { within } from "../deadline.ts";
 import { abortError, NetworkError, printable } from "../errors.ts";
@@ -7,6 +8,8 @@ import { type Iroh, loadIroh, type NativeBiStream, type NativeConnection, type N
 import { dialIroh } from "./dial.ts";
 import { bindEndpoint } from "./endpoint.ts";
 import { endpointIdOf, KEY_SIZE, parseEndpointId } from "./endpoint-id.ts";
+import { lanAddresses } from "./lan/interfaces.ts";
+import type { LanService } from "./lan/records.ts";
 import { IrohListener } from "./listener.ts";
 import { orAbort } from "./or-abort.ts";
 import { loadOrCreateSecretKey, secretKeyFromEnvironment } from "./secret-key.ts";
@@ -225,8 +228,17 @@ export class IrohNodeManager implements AsyncDisposable {
     return listener;
   }
 
+  /** Neighbours are told of a node that listens. */
   #announceAlpns(): void {
+    const { lan } = this.#settings;
+    if (this.#listeners.size > 0) lan?.announce(this.endpointId, () => this.#lanService());
+    else lan?.withdraw(this.endpointId);
     this.#endpoint.setAlpns([...this.#listeners.keys()].map((alpn) => this.#iroh.nativeText(alpn)));
+  }
+
+  #lanService(): LanService {
+    const addresses = lanAddresses(networkInterfaces(), this.boundAddresses());
+    return { endpointId: this.endpointId, alpns: [...this.#listeners.keys()], addresses };
   }
 
   #makeStream(

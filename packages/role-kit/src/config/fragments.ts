@@ -103,6 +103,17 @@ export const irohSettings = z
       .max(600)
       .default(10)
       .describe("longest wait for a connecting peer's handshake, and again for its first byte, in seconds"),
+    lanDiscovery: z
+      .boolean()
+      .default(false)
+      .describe(
+        "find peers on the local network by their endpoint id (mDNS), and be found there while listening; for networks whose hosts may know of each other",
+      ),
+    lanInterfaces: z
+      .array(z.ipv4("expected the IPv4 address of an interface of this machine"))
+      .max(16)
+      .default([])
+      .describe("IPv4 addresses of the interfaces that lan_discovery uses; empty: every one but loopback"),
     externalAddresses: z
       .array(address)
       .max(8)
