@@ -35,6 +35,11 @@ export interface LiveConfigOptions<C> {
   readonly metrics: MetricsRegister;
 }
 
+interface LiveFile {
+  readonly key: string;
+  readonly refresh: () => Promise<boolean>;
+}
+
 interface LiveKeys<C> {
   readonly keys: readonly string[];
   readonly apply: (config: C) => void;
@@ -48,6 +53,7 @@ export class LiveConfig<C extends object> {
   readonly #options: LiveConfigOptions<C>;
   readonly #view: SchemaNode;
   readonly #live: LiveKeys<C>[] = [];
+  readonly #files: LiveFile[] = [];
   readonly #count: (result: ReloadResult) => void;
   /** What is in force, which after a reload need not be what the file says. */
   readonly #running: Map<string, unknown>;
@@ -73,12 +79,17 @@ export class LiveConfig<C extends object> {
    * @param keys as the file spells them, `iroh.allowed_peers`. Error for one that the schema does not have.
    */
   onReload(keys: readonly string[], apply: (config: C) => void): void {
-    for (const key of keys) {
-      const path = key.split(".").map(camelKey);
-      const known = keysAt(this.#view, path.slice(0, -1)).includes(path.at(-1) ?? "");
-      if (!known) throw new Error(`this role's config has no key ${key}`);
-    }
+    for (const key of keys) this.#checkKey(key);
     this.#live.push({ keys, apply });
+  }
+
+  /**
+   * Says that the file which this key names can change while the role runs. At each reload of a good config `refresh`
+   * looks at it anew, takes it over, and resolves to whether anything has changed; it rejects to leave things as they are.
+   */
+  onFileReload(key: string, refresh: () => Promise<boolean>): void {
+    this.#checkKey(key);
+    this.#files.push({ key, refresh });
   }
 
   /** One reload at a time; however often it is asked for while one is under way, one more follows. Never rejects. */
@@ -99,37 +110,64 @@ export class LiveConfig<C extends object> {
       next = await this.#options.load();
     } catch (error) {
       if (!(error instanceof ConfigError)) this.#options.log.error({ error }, "config not reloaded");
-      const problems = (error instanceof Error ? error.message : String(error)).split("\n");
+      const problems = messageOf(error).split("\n");
       return this.#tell({ result: "refused", applied: [], needsRestart: [], problems });
     }
-    return this.#tell(this.#take(next));
+    return this.#tell(await this.#take(next));
   }
 
-  #take(next: C): ReloadReport {
-    const values = valuesOf(next);
-    const changed = changedKeys(this.#running, values);
+  #checkKey(key: string): void {
+    const path = key.split(".").map(camelKey);
+    const known = keysAt(this.#view, path.slice(0, -1)).includes(path.at(-1) ?? "");
+    if (!known) throw new Error(`this role's config has no key ${key}`);
+  }
+
+  async #take(next: C): Promise<ReloadReport> {
+    const keys = this.#takeKeys(next);
+    const files = await this.#takeFiles();
+    const applied = [...new Set([...keys.applied, ...files.applied])].toSorted();
+    const problems = [...keys.problems, ...files.problems];
+    const isComplete = keys.needsRestart.length === 0 && problems.length === 0;
+    const result = !isComplete ? "partly" : applied.length === 0 ? "unchanged" : "applied";
+    return { result, applied, needsRestart: keys.needsRestart, problems };
+  }
+
+  async #takeFiles(): Promise<Pick<ReloadReport, "applied" | "problems">> {
     const applied: string[] = [];
     const problems: string[] = [];
+    for (const { key, refresh } of this.#files) {
+      try {
+        if (await refresh()) applied.push(key);
+      } catch (error) {
+        problems.push(`${key}: ${messageOf(error)}`);
+      }
+    }
+    return { applied, problems };
+  }
+
+  #takeKeys(next: C): Omit<ReloadReport, "result"> {
+    const values = valuesOf(next);
+    const changed = changedKeys(this.#running, values);
+    const problems: string[] = [];
     const tried = new Set<string>();
+    const failed = new Set<string>();
     for (const { keys, apply } of this.#live) {
       const concerned = keys.filter((key) => changed.includes(key));
       if (concerned.length === 0) continue;
       for (const key of concerned) tried.add(key);
       try {
         apply(next);
-        applied.push(...concerned);
       } catch (error) {
-        problems.push(`${concerned.join(", ")}: ${error instanceof Error ? error.message : String(error)}`);
+        for (const key of concerned) failed.add(key);
+        problems.push(`${concerned.join(", ")}: ${messageOf(error)}`);
       }
     }
+    const applied = [...tried].filter((key) => !failed.has(key));
     for (const key of applied) {
       if (values.has(key)) this.#running.set(key, values.get(key));
       else this.#running.delete(key);
     }
-    const needsRestart = changed.filter((key) => !tried.has(key));
-    const complete = needsRestart.length === 0 && problems.length === 0;
-    const result = changed.length === 0 ? "unchanged" : complete ? "applied" : "partly";
-    return { result, applied: [...new Set(applied)].toSorted(), needsRestart, problems };
+    return { applied, needsRestart: changed.filter((key) => !tried.has(key)), problems };
   }
 
   #tell(report: ReloadReport): ReloadReport {
@@ -145,4 +183,8 @@ export class LiveConfig<C extends object> {
     log.info({ result, applied }, "config reloaded");
     return report;
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -42,13 +42,16 @@ export interface RoleContext<C extends ProcessSettings = ProcessSettings> {
   setStatus(provider: () => unknown): void;
   /** Says which config keys can change while the role runs, and what to do then: see {@link LiveConfig.onReload}. */
   onReload(keys: readonly string[], apply: (config: C) => void): void;
+  /** The same for a file that a key names: see {@link LiveConfig.onFileReload}. */
+  onFileReload(key: string, refresh: () => Promise<boolean>): void;
   /** Reads the config anew and applies what can change live, as SIGHUP does. Never rejects. */
   reload(): Promise<ReloadReport>;
 }
 
 /** The reload of a role that was not started from a config file, as in tests: there is nothing to read anew. */
-export const noReload: Pick<RoleContext, "reload"> & { onReload(): void } = {
+export const noReload: Pick<RoleContext, "reload" | "onFileReload"> & { onReload(): void } = {
   onReload() {},
+  onFileReload() {},
   reload: async () => ({ result: "unchanged", applied: [], needsRestart: [], problems: [] }),
 };
 
@@ -172,6 +175,7 @@ async function serve<C extends ProcessSettings>(
       status = provider;
     },
     onReload: (keys, apply) => live.onReload(keys, apply),
+    onFileReload: (key, refresh) => live.onFileReload(key, refresh),
     reload: () => live.reload(),
   });
 }

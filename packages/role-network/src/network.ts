@@ -9,6 +9,7 @@ import {
   HandshakeGate,
   type ListenEvent,
   type ListenerStatus,
+  type ListenOn,
   type ServerSecurity,
   type Sv2Connection,
   type Sv2Listeners,
@@ -30,7 +31,7 @@ import {
   version,
 } from "@adit/role-kit";
 import { loadAuthority } from "./authority.ts";
-import { IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
+import { type IdentityNode, IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
 import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
@@ -113,7 +114,6 @@ interface Parts {
 class RoleNetwork implements Network {
   readonly crypto: NoiseCrypto;
   readonly hashing: ShareHashing;
-  readonly endpointId: string | null;
   readonly #context: RoleContext;
   readonly #iroh: IrohIdentity | undefined;
   readonly #alpn: string | undefined;
@@ -125,11 +125,14 @@ class RoleNetwork implements Network {
   constructor({ context, crypto, iroh, alpn }: Parts) {
     this.crypto = crypto.noise;
     this.hashing = crypto.hashing;
-    this.endpointId = iroh?.endpointId ?? null;
     this.#context = context;
     this.#iroh = iroh;
     this.#alpn = alpn;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
+  }
+
+  get endpointId(): string | null {
+    return this.#iroh?.endpointId ?? null;
   }
 
   async dial<P extends Protocol>(
@@ -174,11 +177,13 @@ class RoleNetwork implements Network {
       signal,
     });
     this.#listening.add(listeners);
+    const detach = await this.#attach(listeners, { settings, protocol: server.protocol, security });
     return {
       authorityPublicKey: authority?.publicKey ?? null,
       listeners: () => listeners.status(),
       setLimits: (changed) => listeners.setLimits(toListenLimits(changed)),
       [Symbol.asyncDispose]: async () => {
+        detach();
         this.#listening.delete(listeners);
         await listeners[Symbol.asyncDispose]();
       },
@@ -207,17 +212,30 @@ class RoleNetwork implements Network {
   }
 
   #irohTransport(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
-    return this.#iroh?.transport(this.#alpn ?? alpns[protocol][encryption]);
+    return this.#iroh?.current.transport(this.#alpnOf(protocol, encryption));
   }
 
-  #listenOn(settings: ServerSettings, protocol: Protocol): readonly { transport: Transport; address: string }[] {
-    const listeners: { transport: Transport; address: string }[] = [];
+  #alpnOf(protocol: Protocol, encryption: "noise" | "plain"): string {
+    return this.#alpn ?? alpns[protocol][encryption];
+  }
+
+  /** Listens on the other nodes of this process, too: a former key's, and the new one's when a key is rotated. */
+  async #attach(
+    listeners: Sv2Listeners,
+    { settings, protocol, security }: { settings: ServerSettings; protocol: Protocol; security: ServerSecurity },
+  ): Promise<() => void> {
+    if (this.#iroh === undefined || settings.transport === "tcp") return () => {};
+    const alpn = this.#alpnOf(protocol, settings.encryption);
+    return await this.#iroh.attach((node) => listeners.listen({ ...listenAt(node, alpn), security }));
+  }
+
+  #listenOn(settings: ServerSettings, protocol: Protocol): readonly Omit<ListenOn, "security">[] {
+    const listeners: Omit<ListenOn, "security">[] = [];
     if (settings.transport !== "iroh" && settings.listenAddress !== undefined) {
       listeners.push({ transport: this.#tcp, address: settings.listenAddress });
     }
-    const iroh = settings.transport === "tcp" ? undefined : this.#irohTransport(protocol, settings.encryption);
-    if (iroh !== undefined) listeners.push({ transport: iroh, address: "" });
-    return listeners;
+    if (this.#iroh === undefined || settings.transport === "tcp") return listeners;
+    return [...listeners, listenAt(this.#iroh.current, this.#alpnOf(protocol, settings.encryption))];
   }
 
   #clientSecurity(upstream: UpstreamSettings, transport: string): ClientSecurity {
@@ -288,6 +306,11 @@ class RoleNetwork implements Network {
       type.replaceAll("-", " "),
     );
   }
+}
+
+/** The listener of one ALPN at a node, for as long as the node is. */
+function listenAt(node: IdentityNode, alpn: string): Omit<ListenOn, "security"> {
+  return { transport: node.transport(alpn), address: "", signal: node.signal };
 }
 
 const HANDSHAKES_PER_TURN = 4;

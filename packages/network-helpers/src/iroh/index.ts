@@ -11,6 +11,14 @@ export {
 } from "./discovery.ts";
 export { endpointIdOf, parseEndpointId } from "./endpoint-id.ts";
 export { IrohNodeManager, type IrohStats } from "./iroh-node-manager.ts";
+export {
+  endRotation,
+  type FormerKey,
+  type IdentityKeys,
+  loadIdentityKeys,
+  type Rotation,
+  rotateKey,
+} from "./key-rotation.ts";
 export type { LanCounts } from "./lan/lan-core.ts";
 export { LanDiscovery, type LanDiscoveryOptions, type LanEvent } from "./lan/lan-discovery.ts";
 export { IrohListener } from "./listener.ts";

@@ -28,6 +28,8 @@ const running = new Map<string, IrohNodeManager | "starting">();
 export interface IrohStats {
   /** Open streams, dialled and accepted. */
   readonly streams: number;
+  /** Those of them that peers have dialled. */
+  readonly acceptedStreams: number;
   /** Incoming connections between first packet and first stream. */
   readonly pending: number;
   /** ALPNs being listened on. */
@@ -164,6 +166,7 @@ export class IrohNodeManager implements AsyncDisposable {
   stats(): IrohStats {
     return {
       streams: this.#registry.size,
+      acceptedStreams: this.#registry.all().filter(({ accepted }) => accepted).length,
       pending: this.#acceptor.admission.pending,
       alpns: [...this.#listeners.keys()],
       incoming: this.#acceptor.counts(),

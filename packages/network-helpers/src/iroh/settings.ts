@@ -56,6 +56,8 @@ export interface IrohOptions {
   readonly lan?: LanPeers | undefined;
   /** Called after each dial that has connected, with what was tried to find the peer. */
   readonly onDiscovery?: ((discovery: Discovery) => void) | undefined;
+  /** Called for each connection that a peer has dialled, once it is handed to a listener. */
+  readonly onAccepted?: ((endpointId: string) => void) | undefined;
   /** Called for each incoming connection that failed or was turned away, with its reason. Accepting goes on. */
   readonly onAcceptError?: ((error: NetworkError) => void) | undefined;
 }
@@ -82,6 +84,7 @@ export interface IrohSettings {
   readonly liveness: LivenessOptions;
   readonly lan: LanPeers | undefined;
   readonly onDiscovery: (discovery: Discovery) => void;
+  readonly onAccepted: (endpointId: string) => void;
   readonly onAcceptError: (error: NetworkError) => void;
 }
 
@@ -105,6 +108,7 @@ export function irohSettings(options: IrohOptions): IrohSettings {
     liveness: options.liveness ?? defaultLiveness,
     lan: options.lan,
     onDiscovery: options.onDiscovery ?? (() => undefined),
+    onAccepted: options.onAccepted ?? (() => undefined),
     onAcceptError: options.onAcceptError ?? (() => undefined),
   };
 }
