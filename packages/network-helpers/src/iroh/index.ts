@@ -19,7 +19,7 @@ export {
   type Rotation,
   rotateKey,
 } from "./key-rotation.ts";
-export type { LanCounts } from "./lan/lan-core.ts";
+export { LanCore, type LanCounts } from "./lan/lan-core.ts";
 export { LanDiscovery, type LanDiscoveryOptions, type LanEvent } from "./lan/lan-discovery.ts";
 export { IrohListener } from "./listener.ts";
 export { defaultLiveness, type LivenessOptions } from "./liveness.ts";
