@@ -1,8 +1,15 @@
 import { Deadline } from "../deadline.ts";
 import { abortError, NetworkError } from "../errors.ts";
-import { parseDialAddress } from "./address.ts";
+import { type DialAddress, parseDialAddress } from "./address.ts";
 import type { Iroh, NativeBiStream, NativeConnection, NativeEndpoint } from "./binding.ts";
-import { type Discovery, DiscoveryFailure, describeSteps, discover } from "./discovery.ts";
+import {
+  type Discovery,
+  DiscoveryFailure,
+  type DiscoveryMeans,
+  describeSteps,
+  discover,
+  hasOtherSources,
+} from "./discovery.ts";
 import { closeCodes, irohError } from "./fault.ts";
 import { orAbort } from "./or-abort.ts";
 import type { IrohSettings } from "./settings.ts";
@@ -11,13 +18,20 @@ import type { IrohSettings } from "./settings.ts";
 export interface DiallingNode {
   readonly iroh: Iroh;
   readonly endpoint: NativeEndpoint;
-  readonly endpointId: string;
   readonly settings: IrohSettings;
+  /** Endpoint ids that could not be reached by what is known of them: the local network is asked, too, the next time. */
+  readonly unreached: Set<string>;
 }
+
+/** More endpoint ids than a config names. */
+const MAX_UNREACHED = 1000;
 
 /**
  * Finds the peer, connects and opens the connection's one stream, within the node's dial deadline. Rejects with
  * NetworkError; one for want of an answer says what was tried and what each gave.
+ *
+ * The local network is asked where nothing else is known, or when that has failed: iroh's handshake goes to whichever
+ * address answers first, so a neighbour with a false one could spoil dials that work without him.
  */
 export async function dialIroh(
   node: DiallingNode,
@@ -25,22 +39,31 @@ export async function dialIroh(
 ): Promise<{ readonly connection: NativeConnection; readonly bi: NativeBiStream }> {
   const target = parseDialAddress(request.address);
   const { endpointId } = target;
-  const { relay, lan, dialTimeoutMs, onDiscovery } = node.settings;
+  const { dialTimeoutMs, onDiscovery } = node.settings;
   using deadline = new Deadline(request.signal, dialTimeoutMs);
   const { signal } = deadline;
   let discovery: Discovery | undefined;
   try {
     signal.throwIfAborted();
-    discovery = await discover(target, { relay, lan: lan && ((id, options) => lan.find(id, options)), signal });
+    discovery = await discover(target, { relay: node.settings.relay, lan: lanFor(node, target), signal });
     checkReachable(discovery, node.settings);
     const connection = await connect(node, discovery, { alpn: request.alpn, signal });
     const bi = await openStream(node.iroh, connection, signal);
+    node.unreached.delete(endpointId);
     onDiscovery(discovery);
     return { connection, bi };
   } catch (cause) {
+    if (node.unreached.size < MAX_UNREACHED) node.unreached.add(endpointId);
     const error = signal.aborted ? abortError(signal, endpointId, "dialling over Iroh") : irohError(cause, endpointId);
     throw discovery === undefined ? error : withSteps(error, discovery);
   }
+}
+
+function lanFor({ settings, unreached }: DiallingNode, target: DialAddress): DiscoveryMeans["lan"] {
+  const { lan, relay } = settings;
+  if (lan === undefined) return "lan_discovery is off";
+  if (hasOtherSources(target, relay) && !unreached.has(target.endpointId)) return "asked when the others fail";
+  return (endpointId, options) => lan.find(endpointId, options);
 }
 
 /** Fails early where a dial could only run into its deadline. An id alone is dialled: iroh may remember it. */

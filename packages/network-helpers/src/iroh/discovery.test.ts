@@ -5,7 +5,7 @@ import { encodeTicket } from "./ticket.ts";
 
 const id = "ae58ff8833241ac82d6ff7611046ed67b5072d142c588d0063e942d9a75502b6";
 const never = new AbortController().signal;
-const off: DiscoveryMeans = { relay: "disabled", lan: undefined, signal: never };
+const off: DiscoveryMeans = { relay: "disabled", lan: "lan_discovery is off", signal: never };
 
 describe("finding a peer", () => {
   test("adds up what every source knows, the most certain first, each address once", async () => {

@@ -46,8 +46,8 @@ export class DiscoveryFailure extends Error {
 /** What discovery is done with. */
 export interface DiscoveryMeans {
   readonly relay: IrohSettings["relay"];
-  /** Asks the local network; undefined when LAN discovery is off. */
-  readonly lan: ((endpointId: string, options: { readonly signal: AbortSignal }) => Promise<LanFinding>) | undefined;
+  /** Asks the local network; a text says why it is not asked. */
+  readonly lan: ((endpointId: string, options: { readonly signal: AbortSignal }) => Promise<LanFinding>) | string;
   readonly signal: AbortSignal;
 }
 
@@ -78,6 +78,12 @@ export async function discover(target: DialAddress, means: DiscoveryMeans): Prom
     relayUrl: means.relay === "disabled" ? undefined : relayUrls[0],
     steps,
   };
+}
+
+/** Whether anything but the local network is there to find a peer by. */
+export function hasOtherSources({ ticket, configured }: DialAddress, relay: IrohSettings["relay"]): boolean {
+  if (relay === "default" || ticket.addresses.length + configured.addresses.length > 0) return true;
+  return relay !== "disabled" && ticket.relayUrls.length + configured.relayUrls.length > 0;
 }
 
 /** The steps in one line. */
@@ -126,7 +132,7 @@ async function resolveName(name: SocketAddress): Promise<DiscoveryStep> {
 }
 
 async function askLan(endpointId: string, { lan, signal }: DiscoveryMeans): Promise<DiscoveryStep> {
-  if (lan === undefined) return { source: "lan", outcome: "not-used", addresses: [], detail: "lan_discovery is off" };
+  if (typeof lan === "string") return { source: "lan", outcome: "not-used", addresses: [], detail: lan };
   try {
     const { addresses, detail } = await lan(endpointId, { signal });
     return { source: "lan", outcome: addresses.length === 0 ? "nothing" : "found", addresses, detail };

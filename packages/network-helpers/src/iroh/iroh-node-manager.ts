@@ -51,6 +51,7 @@ export class IrohNodeManager implements AsyncDisposable {
   readonly #registry: StreamRegistry;
   readonly #acceptor: Acceptor;
   readonly #listeners = new Map<string, IrohListener>();
+  readonly #unreached = new Set<string>();
   readonly #closing = new AbortController();
   #online: Promise<void> | undefined;
   #disposal: Promise<void> | undefined;
@@ -197,7 +198,7 @@ export class IrohNodeManager implements AsyncDisposable {
   async #dial(alpn: string, address: string, signal: AbortSignal): Promise<IrohStream> {
     if (this.#closing.signal.aborted) throw this.#closed();
     const parts = await dialIroh(
-      { iroh: this.#iroh, endpoint: this.#endpoint, endpointId: this.endpointId, settings: this.#settings },
+      { iroh: this.#iroh, endpoint: this.#endpoint, settings: this.#settings, unreached: this.#unreached },
       { alpn, address, signal },
     );
     // Closed meanwhile: nothing would end the stream any more.

@@ -91,12 +91,15 @@ describe.skipIf(!hasMulticast)("nodes on one network, over real multicast", () =
 
   test("that nobody announces are reported as not found, with all that was tried", async () => {
     await using far = await open();
-    await using client = await loopbackNode({ lan: far });
+    await using client = await loopbackNode({ lan: far, dialTimeoutMs: 2_000 });
     const unknown = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
-    const error: unknown = await client
-      .transport("test")
-      .dial(`${unknown}?addr=no-such-name.invalid:1`, { signal: never })
-      .catch((reason: unknown) => reason);
+    const dial = (): Promise<unknown> =>
+      client
+        .transport("test")
+        .dial(`${unknown}?addr=no-such-name.invalid:1`, { signal: never })
+        .catch((reason: unknown) => reason);
+    expect(((await dial()) as Error).message).toContain("lan not-used (asked when the others fail)");
+    const error = await dial();
     expect(error).toMatchObject({ code: "peer-discovery-failed", peer: unknown });
     const { message, cause } = error as Error;
     expect(message).toMatch(
@@ -104,6 +107,39 @@ describe.skipIf(!hasMulticast)("nodes on one network, over real multicast", () =
     );
     expect(cause).toBeInstanceOf(DiscoveryFailure);
     expect((cause as DiscoveryFailure).steps.map(({ source }) => source)).toEqual(["dns", "lan", "n0-dns"]);
+  });
+
+  test("are asked only when what is known of a peer does not reach it, so that a liar cannot spoil what works", async () => {
+    await using liar = await open();
+    await using near = await open();
+    await using far = await open();
+    await using server = await loopbackNode({ lan: near });
+    await using impostor = await loopbackNode();
+    const reports: string[] = [];
+    await using client = await loopbackNode({
+      lan: far,
+      dialTimeoutMs: 500,
+      onDiscovery: ({ steps }) => void reports.push(...steps.map(({ source, outcome }) => `${source} ${outcome}`)),
+    });
+    await using listener = await server.transport("test").listen("", { signal: never });
+    void echoAll(listener.streams);
+    const announced = { endpointId: server.endpointId, alpns: [], addresses: impostor.boundAddresses() };
+    liar.announce(server.endpointId, () => announced);
+    const dial = async (address: string): Promise<void> => {
+      await using stream = await client.transport("test").dial(address, { signal: never });
+      await ping(stream);
+    };
+    for (let times = 0; times < 5; times += 1) await dial(`${server.endpointId}?addr=${server.boundAddresses()[0]}`);
+    expect(new Set(reports)).toEqual(new Set(["configured found", "lan not-used", "n0-dns not-used"]));
+    liar.withdraw(server.endpointId);
+    await using fresh = await loopbackNode({ lan: far, dialTimeoutMs: 1_000 });
+    const stale = `${server.endpointId}?addr=127.0.0.1:1`;
+    const again = async (): Promise<void> => {
+      await using stream = await fresh.transport("test").dial(stale, { signal: never });
+      await ping(stream);
+    };
+    await expect(again()).rejects.toMatchObject({ code: "timed-out" });
+    await expect.poll(() => again().then(() => "reached", String), { timeout: 10_000 }).toBe("reached");
   });
 
   test("answer whoever asks in mDNS's own way, and take no harm from noise", async () => {
