@@ -1,6 +1,6 @@
 import { encodeTransaction, hash, type Transaction } from "@adit/bitcoin";
 import { defaultUpstreamPolicy } from "@adit/network-helpers";
-import { irohSettings, metricsRegister, openLog, upstreamSettings } from "@adit/role-kit";
+import { irohSettings, metricsRegister, noReload, openLog, upstreamSettings } from "@adit/role-kit";
 import { type Network, openNetwork } from "@adit/role-network";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -17,6 +17,7 @@ async function network(): Promise<Network> {
     now: () => Date.now(),
     ready: () => {},
     notReady: () => {},
+    ...noReload,
     setStatus: () => {},
   };
   return await openNetwork({ iroh: irohSettings.parse({}), needsIroh: false }, context);

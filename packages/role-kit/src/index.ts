@@ -19,6 +19,7 @@ export { camelKey, snakeKey } from "./config/key-case.ts";
 export { type ConfigSource, loadConfig, MAX_CONFIG_BYTES, parseConfig } from "./config/load-config.ts";
 export { configReference, type ReferencedRole } from "./config/reference.ts";
 export { Lifetime, type LifetimeOptions } from "./lifetime.ts";
+export type { ReloadReport, ReloadResult } from "./live-config.ts";
 export { describeError, type LogLevel, type LogOptions, logLevels, openLog, peerFields, peerText } from "./log.ts";
 export {
   type CounterMetric,
@@ -37,5 +38,5 @@ export {
   statusJson,
 } from "./monitoring.ts";
 export { Readiness } from "./readiness.ts";
-export { exitAfter, type ReadyMessage, type RoleContext, type RoleDefinition, runRole } from "./run-role.ts";
+export { exitAfter, noReload, type ReadyMessage, type RoleContext, type RoleDefinition, runRole } from "./run-role.ts";
 export { version } from "./version.ts";

@@ -6,6 +6,7 @@ export { type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
 export {
   checkServer,
   type ListenLimitSettings,
+  listenLimitKeys,
   listenLimits,
   type ServerSettings,
   serverSettings,

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DEMO_AUTHORITY_PUBLIC_KEY } from "@adit/noise";
-import { irohSettings, metricsRegister, openLog, type RoleContext } from "@adit/role-kit";
+import { irohSettings, metricsRegister, noReload, openLog, type RoleContext } from "@adit/role-kit";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { generateAuthority, loadAuthority } from "./authority.ts";
@@ -43,7 +43,7 @@ describe("an authority key", () => {
   });
 });
 
-async function context(logFile: string): Promise<RoleContext & { stop(): void }> {
+async function context(logFile: string): Promise<RoleContext<never> & { stop(): void }> {
   const stop = new AbortController();
   return {
     signal: stop.signal,
@@ -52,6 +52,7 @@ async function context(logFile: string): Promise<RoleContext & { stop(): void }>
     now: () => Date.now(),
     ready: () => {},
     notReady: () => {},
+    ...noReload,
     setStatus: () => {},
     stop: () => stop.abort(new Error("over")),
   };

@@ -3,6 +3,7 @@ import { checkConfig } from "./check-config.ts";
 import { demoCommand } from "./demo/command.ts";
 import { generateKeys } from "./generate-keys.ts";
 import { roles } from "./roles.ts";
+import { rotateKeys } from "./rotate-key.ts";
 
 /** Runs the command line after `adit`. @returns the exit code. */
 export async function adit(argv: readonly string[]): Promise<number> {
@@ -13,7 +14,7 @@ export async function adit(argv: readonly string[]): Promise<number> {
     case "demo":
       return await demoCommand(rest);
     case "keys":
-      return await subcommand("keys", rest, { generate: generateKeys });
+      return await subcommand("keys", rest, { generate: generateKeys, rotate: rotateKeys });
     case "config":
       return await subcommand("config", rest, { check: checkConfig });
     case "-V":
@@ -68,6 +69,8 @@ ${lines.join("\n")}
                  runs a template provider, a pool, a translator and a miner on this machine
   adit keys generate [--out FILE]
                  makes an authority key pair; with --out keeps the secret in FILE
+  adit keys rotate FILE [--overlap 30d] [--finish]
+                 gives the Iroh node of a config, or of a key file, a new key; both ids answer during the overlap
   adit config check FILE [--role ROLE]
                  says what is wrong with a config file, or that nothing is
 `;

@@ -8,7 +8,7 @@ import {
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
+import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
 import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
@@ -20,7 +20,7 @@ import { routesTo, upstreamName } from "./upstream-settings.ts";
 /** What a {@link JdClient} is made of; whoever opened the network closes it. */
 export interface JdClientParts {
   readonly config: JdClientConfig;
-  readonly context: RoleContext;
+  readonly context: RoleContext<JdClientConfig>;
   readonly network: Network;
   /** First extranonce index of a channel, and first bytes of every extranonce in solo mining: random. */
   readonly extranonceStart: number;
@@ -111,6 +111,7 @@ export class JdClient {
       handler: (connection) => this.#shell.serve(connection),
       signal,
     });
+    context.onReload(listenLimitKeys("limits"), ({ limits }) => served.setLimits(limits));
     this.#served = served;
     this.#updateReadiness();
     await aborted(signal);

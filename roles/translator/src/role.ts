@@ -4,7 +4,7 @@ import { isLoopback, type RoleContext, type RoleDefinition } from "@adit/role-ki
 import { type Network, openNetwork, toUpstreamPolicy, transportsTo } from "@adit/role-network";
 import { sv1Limits, type TranslatorConfig, translatorConfig } from "./config.ts";
 import { translatorMetrics } from "./metrics.ts";
-import { Translator } from "./translator.ts";
+import { liveLimitKeys, Translator } from "./translator.ts";
 import { TranslatorCore, type TranslatorOptions } from "./translator-core.ts";
 import type { UpstreamRoute } from "./upstream-side.ts";
 
@@ -17,7 +17,7 @@ export const translatorRole: RoleDefinition<TranslatorConfig> = {
   run,
 };
 
-async function run(config: TranslatorConfig, context: RoleContext): Promise<void> {
+async function run(config: TranslatorConfig, context: RoleContext<TranslatorConfig>): Promise<void> {
   const needsIroh = config.upstreams.some(({ transport }) => transport !== "tcp");
   await using network = await openNetwork({ iroh: config.iroh, needsIroh }, context);
   const routes = routesOf(config);
@@ -28,6 +28,7 @@ async function run(config: TranslatorConfig, context: RoleContext): Promise<void
   await using translator = new Translator({ config, context, network, core, metrics, routes, onChange });
   const address = formatHostPort({ host: config.downstreamAddress, port: config.downstreamPort });
   await using listener = await tcp().listen(address, { signal: context.signal });
+  context.onReload(liveLimitKeys, ({ limits }) => translator.setLimits(limits));
   warnIfPublic(config, context);
   context.log.info({ address: listener.address }, "accepting Stratum V1 miners");
   context.setStatus(() => ({ ...statusOf(translator, network), ...core.status() }));

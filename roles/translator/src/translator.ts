@@ -22,10 +22,20 @@ export interface TranslatorParts {
   readonly onChange: () => void;
 }
 
+/** The keys of the config that {@link Translator.setLimits} takes over. */
+export const liveLimitKeys: readonly string[] = [
+  "limits.max_miners",
+  "limits.max_miners_per_source",
+  "limits.new_miners_per_second",
+  "limits.new_miners_burst",
+  "limits.max_outbound_bytes",
+];
+
 /** The shell around the core: gives it what comes in, in the order it comes, and does what it says. */
 export class Translator implements AsyncDisposable {
   readonly #parts: TranslatorParts;
   readonly #admission: Admission;
+  #limits: TranslatorConfig["limits"];
   readonly #miners = new Map<MinerId, MinerConnection>();
   readonly #running = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
@@ -34,8 +44,15 @@ export class Translator implements AsyncDisposable {
 
   constructor(parts: TranslatorParts) {
     this.#parts = parts;
-    this.#admission = new Admission(parts.config.limits);
+    this.#limits = parts.config.limits;
+    this.#admission = new Admission(this.#limits);
     this.#timer = setInterval(() => this.#dispatch({ type: "tick" }), 1000);
+  }
+
+  /** Takes over the limits of {@link liveLimitKeys} for miners that connect from now on; nobody who is in has to leave. */
+  setLimits(limits: TranslatorConfig["limits"]): void {
+    this.#limits = limits;
+    this.#admission.setLimits(limits);
   }
 
   /** Where the translator stands with its upstream, and the connection that is mined over, if there is one. */
@@ -74,12 +91,13 @@ export class Translator implements AsyncDisposable {
   }
 
   async #serveMiner(stream: ByteStream): Promise<void> {
-    const { limits } = this.#parts.config;
+    const { maxLineBytes } = this.#parts.config.limits;
+    const { maxOutboundBytes } = this.#limits;
     this.#lastMiner += 1;
     const miner = this.#lastMiner;
     const connection = new MinerConnection(stream, {
-      maxLineBytes: limits.maxLineBytes,
-      maxOutboundBytes: limits.maxOutboundBytes,
+      maxLineBytes,
+      maxOutboundBytes,
       onLine: (line) => this.#dispatch({ type: "line", miner, line }),
     });
     this.#miners.set(miner, connection);

@@ -271,7 +271,7 @@ describe("dialling", () => {
       ["test", `${stranger}${query}`, "handshake-failed", stranger],
       ["test", client.ticket(), "invalid-config", client.endpointId],
       ["test", unknown!, "peer-discovery-failed", unknown],
-      ["test", `${stranger}?addr=no-such-name.invalid:1`, "peer-discovery-failed", "no-such-name.invalid:1"],
+      ["test", `${stranger}?addr=no-such-name.invalid:1`, "peer-discovery-failed", stranger],
       ["test", `${stranger}?relay=https://relay.invalid`, "invalid-config", stranger],
       ["test", `${silent}?addr=127.0.0.1:1`, "timed-out", silent],
       ["test", "nonsense", "invalid-config", ""],

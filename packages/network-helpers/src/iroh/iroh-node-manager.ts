@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { networkInterfaces } from "node:os";
 import type { Listener, Transport } from "../byte-stream.ts";
 import { within } from "../deadline.ts";
 import { abortError, NetworkError, printable } from "../errors.ts";
@@ -7,6 +8,8 @@ import { type Iroh, loadIroh, type NativeBiStream, type NativeConnection, type N
 import { dialIroh } from "./dial.ts";
 import { bindEndpoint } from "./endpoint.ts";
 import { endpointIdOf, KEY_SIZE, parseEndpointId } from "./endpoint-id.ts";
+import { lanAddresses } from "./lan/interfaces.ts";
+import type { LanService } from "./lan/records.ts";
 import { IrohListener } from "./listener.ts";
 import { orAbort } from "./or-abort.ts";
 import { loadOrCreateSecretKey, secretKeyFromEnvironment } from "./secret-key.ts";
@@ -25,6 +28,8 @@ const running = new Map<string, IrohNodeManager | "starting">();
 export interface IrohStats {
   /** Open streams, dialled and accepted. */
   readonly streams: number;
+  /** Those of them that peers have dialled. */
+  readonly acceptedStreams: number;
   /** Incoming connections between first packet and first stream. */
   readonly pending: number;
   /** ALPNs being listened on. */
@@ -46,6 +51,7 @@ export class IrohNodeManager implements AsyncDisposable {
   readonly #registry: StreamRegistry;
   readonly #acceptor: Acceptor;
   readonly #listeners = new Map<string, IrohListener>();
+  readonly #unreached = new Set<string>();
   readonly #closing = new AbortController();
   #online: Promise<void> | undefined;
   #disposal: Promise<void> | undefined;
@@ -161,6 +167,7 @@ export class IrohNodeManager implements AsyncDisposable {
   stats(): IrohStats {
     return {
       streams: this.#registry.size,
+      acceptedStreams: this.#registry.all().filter(({ accepted }) => accepted).length,
       pending: this.#acceptor.admission.pending,
       alpns: [...this.#listeners.keys()],
       incoming: this.#acceptor.counts(),
@@ -191,7 +198,7 @@ export class IrohNodeManager implements AsyncDisposable {
   async #dial(alpn: string, address: string, signal: AbortSignal): Promise<IrohStream> {
     if (this.#closing.signal.aborted) throw this.#closed();
     const parts = await dialIroh(
-      { iroh: this.#iroh, endpoint: this.#endpoint, endpointId: this.endpointId, settings: this.#settings },
+      { iroh: this.#iroh, endpoint: this.#endpoint, settings: this.#settings, unreached: this.#unreached },
       { alpn, address, signal },
     );
     // Closed meanwhile: nothing would end the stream any more.
@@ -225,8 +232,17 @@ export class IrohNodeManager implements AsyncDisposable {
     return listener;
   }
 
+  /** Neighbours are told of a node that listens. */
   #announceAlpns(): void {
+    const { lan } = this.#settings;
+    if (this.#listeners.size > 0) lan?.announce(this.endpointId, () => this.#lanService());
+    else lan?.withdraw(this.endpointId);
     this.#endpoint.setAlpns([...this.#listeners.keys()].map((alpn) => this.#iroh.nativeText(alpn)));
+  }
+
+  #lanService(): LanService {
+    const addresses = lanAddresses(networkInterfaces(), this.boundAddresses());
+    return { endpointId: this.endpointId, alpns: [...this.#listeners.keys()], addresses };
   }
 
   #makeStream(
