@@ -35,6 +35,7 @@ test("there is an example for each way to run a role", () => {
     "template-provider-embedded.toml",
     "translator-fallback.toml",
     "translator-iroh.toml",
+    "translator-lan.toml",
     "translator-operator.toml",
   ]);
 });

@@ -1,6 +1,6 @@
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runAdit } from "./harness/command.ts";
 import { poolToml, sv1MinerToml, templateProviderToml, translatorToml, upstream } from "./harness/configs.ts";
@@ -119,8 +119,31 @@ describe("an operator", () => {
     });
     const none = await runAdit(["control", translatorTicket, "disconnect", "1000000", "--key", key]);
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("no connection has the id 1000000")]);
-    const reload = await runAdit(["control", translatorTicket, "reload", "--key", key]);
-    expect([reload.code, reload.stderr]).toEqual([1, expect.stringContaining("cannot read its config again")]);
+  });
+
+  test("has a role read its config anew, and hands his rights over by it", async () => {
+    const reload = (by: string) => runAdit(["control", translatorTicket, "reload", "--key", by]);
+    expect(await reload(key)).toMatchObject({ code: 0, stdout: "unchanged\n" });
+    const successor = join(keys, "successor.key");
+    const id = (await runAdit(["keys", "rpc", "--key", successor])).stdout.trim();
+    const config = join(dirname(translator.logFile), "config.toml");
+    const before = await readFile(config, "utf8");
+    await writeFile(config, before.replace(/allowed_peers = \["\w+"\]/, `allowed_peers = ["${id}"]`));
+    // The answer may be lost with the right to it.
+    await reload(key);
+    await translator.logged(/"applied":\["rpc.allowed_peers"\]/);
+    expect(await reload(successor)).toMatchObject({ code: 0, stdout: "unchanged\n" });
+    expect((await runAdit(["status", translatorTicket, "--key", key])).code).toBe(1);
+    await writeFile(config, before);
+    await reload(successor);
+    await until("the operator is back", async () => (await reload(key)).code === 0);
+    await writeFile(config, `${before}nonsense = 1\n`);
+    const refused = await reload(key);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/refused, nothing has changed\n.*nonsense/),
+    ]);
+    await writeFile(config, before);
   });
 
   test.each([

@@ -1,5 +1,6 @@
 import { encodeTransaction, hash, type Transaction } from "@adit/bitcoin";
-import { irohSettings, metricsRegister, openLog, upstreamSettings } from "@adit/role-kit";
+import { defaultUpstreamPolicy } from "@adit/network-helpers";
+import { irohSettings, metricsRegister, noReload, openLog, upstreamSettings } from "@adit/role-kit";
 import { type Network, openNetwork } from "@adit/role-network";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -16,6 +17,7 @@ async function network(): Promise<Network> {
     now: () => Date.now(),
     ready: () => {},
     notReady: () => {},
+    ...noReload,
     setStatus: () => {},
   };
   return await openNetwork({ iroh: irohSettings.parse({}), needsIroh: false }, context);
@@ -31,6 +33,7 @@ class Client implements AsyncDisposable {
     this.client = new TemplateClient({
       network,
       upstream: z.strictObject(upstreamSettings).parse({ address: "127.0.0.1", port, encryption: "plain" }),
+      policy: defaultUpstreamPolicy,
       constraints: {
         name: "CoinbaseOutputConstraints",
         coinbaseOutputMaxAdditionalSize: 40,

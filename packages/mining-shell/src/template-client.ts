@@ -5,9 +5,9 @@ import type {
   SubmitSolution,
   TemplateSetNewPrevHash,
 } from "@adit/codec";
-import type { Sv2Connection } from "@adit/network-helpers";
+import type { Sv2Connection, UpstreamPolicy } from "@adit/network-helpers";
 import { peerText, type RoleContext, type UpstreamSettings } from "@adit/role-kit";
-import { keepConnected, type Network, type UpstreamState } from "@adit/role-network";
+import { type Attempt, keepConnected, type Network, transportsTo, type UpstreamState } from "@adit/role-network";
 
 /** Questions that may wait for their answers; a provider that never answers makes the oldest be given up. */
 const MAX_ASKED = 64;
@@ -33,6 +33,7 @@ export type TemplateEvent =
 export interface TemplateClientOptions {
   readonly network: Network;
   readonly upstream: UpstreamSettings;
+  readonly policy: UpstreamPolicy;
   readonly constraints: CoinbaseOutputConstraints;
   /** Called for each event, one at a time; must not throw for what a peer sent. */
   readonly onEvent: (event: TemplateEvent) => void;
@@ -60,6 +61,8 @@ export interface TemplateClientStatus {
 export class TemplateClient implements AsyncDisposable {
   readonly #options: TemplateClientOptions;
   readonly #stopping = new AbortController();
+  /** The ways to the provider, in order of preference. */
+  readonly #routes: readonly UpstreamSettings[];
   readonly #running: Promise<void>;
   #connection: Sv2Connection<"template_distribution"> | undefined;
   /** Templates whose transactions the connection was asked for and has not answered, oldest first. */
@@ -73,8 +76,12 @@ export class TemplateClient implements AsyncDisposable {
   /** Starts to dial at once. */
   constructor(options: TemplateClientOptions) {
     this.#options = options;
+    const { upstream } = options;
+    this.#routes = transportsTo(upstream).map((transport) => ({ ...upstream, transport }));
     this.#running = keepConnected({
-      attempt: (connected) => this.#attempt(connected),
+      routes: this.#routes.length,
+      policy: options.policy,
+      attempt: (attempt) => this.#attempt(attempt),
       onState: (state) => this.#onState(state),
       signal: this.#stopping.signal,
     });
@@ -122,24 +129,30 @@ export class TemplateClient implements AsyncDisposable {
     await this.#running;
   }
 
-  async #attempt(connected: () => void): Promise<void> {
+  async #attempt({ route, signal, stand, connected }: Attempt): Promise<void> {
     const { network, upstream, constraints, onEvent } = this.#options;
-    const { signal } = this.#stopping;
     const hello = {
       protocol: "template_distribution",
       flags: 0,
       requestExtensions: [],
       requiredExtensions: [],
     } as const;
-    await using connection = await network.dial(upstream, hello, { signal });
+    await using connection = await network.dial(this.#routes[route] ?? upstream, hello, { signal });
+    await stand();
     await connection.write(constraints);
     if (signal.aborted) return;
     this.#connection = connection;
     connected();
     onEvent({ type: "provider-connected" });
+    const end = (): void => void connection[Symbol.asyncDispose]();
+    signal.addEventListener("abort", end, { once: true });
     try {
-      for await (const { message } of connection.messages) this.#onMessage(message);
+      for await (const { message } of connection.messages) {
+        if (signal.aborted) return;
+        this.#onMessage(message);
+      }
     } finally {
+      signal.removeEventListener("abort", end);
       this.#connection = undefined;
       this.#asked.clear();
       onEvent({ type: "provider-lost" });

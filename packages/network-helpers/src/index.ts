@@ -37,3 +37,14 @@ export {
   type UpstreamAddress,
   type UpstreamTransports,
 } from "./upstream.ts";
+export {
+  type ChoiceDecision,
+  type ChoiceReason,
+  defaultUpstreamPolicy,
+  type InUse,
+  type RouteFailure,
+  type RouteState,
+  UpstreamChoice,
+  type UpstreamChoiceOptions,
+  type UpstreamPolicy,
+} from "./upstream-choice.ts";

@@ -41,6 +41,26 @@ describe("TokenBucket", () => {
 describe("SourceLimits", () => {
   const limits = { ...defaultListenLimits, maxConnections: 6, maxPending: 4, maxPerSource: 3, maxPendingPerSource: 2 };
 
+  test("takes other limits for what comes from now on: who is in stays, and a new rate starts everyone afresh", () => {
+    const counted = new SourceLimits({
+      ...limits,
+      maxPendingPerSource: 3,
+      newPerSourceBurst: 3,
+      newPerSourcePerSec: 1,
+    });
+    for (let times = 0; times < 3; times++) expect(counted.enter("a", 0)).toBeUndefined();
+    counted.setLimits({ ...limits, maxConnections: 1 }, 0);
+    expect(counted.enter("b", 0)).toBe("max-connections");
+    expect([counted.open, counted.pending]).toEqual([3, 3]);
+    const wide = { ...limits, maxPerSource: 9, maxPendingPerSource: 9, maxPending: 9, maxConnections: 9 };
+    counted.setLimits({ ...wide, newPerSourceBurst: 3, newPerSourcePerSec: 1 }, 0);
+    expect([1, 2, 3, 4].map(() => counted.enter("a", 0))).toEqual([undefined, undefined, undefined, "new-per-source"]);
+    counted.setLimits({ ...wide, newPerSourceBurst: 3, newPerSourcePerSec: 1 }, 0);
+    expect(counted.enter("a", 0)).toBe("new-per-source");
+    counted.setLimits({ ...wide, newPerSourceBurst: 3, newPerSourcePerSec: 1, exemptSources: ["a"] }, 0);
+    expect(counted.enter("a", 0)).toBeUndefined();
+  });
+
   test("refuses by the limit that is met, and takes again when a connection has gone", () => {
     const counted = new SourceLimits(limits);
     expect([counted.enter("a", 0), counted.enter("a", 0)]).toEqual([undefined, undefined]);

@@ -18,6 +18,8 @@ export interface ListenOn {
   readonly address: string;
   /** How its connections are secured. Without a gate, `serveSv2` puts one in front of the identity. */
   readonly security: ServerSecurity;
+  /** Aborting it ends this listener and leaves the others; its connections live on. */
+  readonly signal?: AbortSignal;
 }
 
 /** How one listener is doing. */
@@ -100,6 +102,10 @@ export interface Sv2Listeners extends AsyncDisposable {
   connections(): readonly ConnectionInfo[];
   /** For metrics. */
   readonly counts: ListenCounts;
+  /** Listens on one more transport, as on the others. Resolves after the first attempt, whatever came of it. */
+  listen(on: ListenOn): Promise<void>;
+  /** Replaces the limits for connections that come from now on; nobody who is in has to leave. */
+  setLimits(limits: ListenLimits): void;
 }
 
 /**
@@ -124,7 +130,8 @@ const GATE = { perTurn: 1, maxQueue: 256 };
 class Sv2Service<P extends Protocol> implements Sv2Listeners {
   readonly #options: ServeOptions<P>;
   readonly #limits: SourceLimits;
-  readonly #places: readonly Place[];
+  #deadlines: ListenLimits;
+  #places: readonly Place[];
   readonly #stopping = new AbortController();
   readonly #stop = (): void => this.#stopping.abort(this.#options.signal.reason);
   readonly #live = new Map<Sv2Connection<P>, Transport["kind"]>();
@@ -143,7 +150,8 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
   constructor(options: ServeOptions<P>) {
     this.#options = options;
     this.#limits = new SourceLimits(options.limits);
-    this.#places = withGates(options.listeners).map((on) => new Place(on));
+    this.#deadlines = options.limits;
+    this.#places = withGates(options.listeners).map((on) => new Place(on, this.#stopping.signal));
     if (options.signal.aborted) this.#stop();
     else options.signal.addEventListener("abort", this.#stop, { once: true });
   }
@@ -156,6 +164,19 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
       failed: this.#failed,
       refused: { ...this.#refused },
     };
+  }
+
+  async listen(on: ListenOn): Promise<void> {
+    const added = withGates([on]).map((one) => new Place(one, this.#stopping.signal));
+    this.#places = [...this.#places, ...added];
+    await Promise.all(
+      added.map((place) => new Promise<unknown>((resolve) => this.#run(this.#keepListening(place, resolve)))),
+    );
+  }
+
+  setLimits(limits: ListenLimits): void {
+    this.#limits.setLimits(limits, performance.now());
+    this.#deadlines = limits;
   }
 
   /** Resolves after every listener's first attempt, to the errors of those that failed. */
@@ -193,7 +214,7 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
   }
 
   async #keepListening(place: Place, firstAttempt: (error: Error | undefined) => void): Promise<void> {
-    const { signal } = this.#stopping;
+    const { signal } = place;
     const { transport, address } = place.on;
     const backoff = new Backoff(RETRY);
     while (!signal.aborted) {
@@ -218,6 +239,7 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
     }
     firstAttempt(undefined);
     place.closed();
+    if (!this.#stopping.signal.aborted) this.#places = this.#places.filter((other) => other !== place);
   }
 
   #take(stream: ByteStream, place: Place): void {
@@ -249,7 +271,8 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
   }
 
   async #setUp(stream: ByteStream, security: ServerSecurity): Promise<Sv2Connection<P>> {
-    const { server, limits } = this.#options;
+    const { server } = this.#options;
+    const limits = this.#deadlines;
     const opened: Opened = { stream, inbox: new Inbox(stream.source) };
     await this.#phase(limits.firstByteTimeoutMs, (phase) => awaitFirstByte(opened, phase));
     const frames = await this.#phase(limits.handshakeTimeoutMs, (phase) => respondOver(opened, security, phase));
@@ -282,12 +305,15 @@ class Sv2Service<P extends Protocol> implements Sv2Listeners {
 /** One transport to listen on, and how it is doing. */
 class Place {
   readonly on: ListenOn;
+  /** Aborts when it is listened on no more. */
+  readonly signal: AbortSignal;
   #listener: Listener | undefined;
   #error: Error | undefined;
   #closed = false;
 
-  constructor(on: ListenOn) {
+  constructor(on: ListenOn, stopping: AbortSignal) {
     this.on = on;
+    this.signal = on.signal === undefined ? stopping : AbortSignal.any([stopping, on.signal]);
   }
 
   up(listener: Listener): void {

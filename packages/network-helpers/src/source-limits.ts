@@ -49,7 +49,7 @@ export type RefusalReason =
   | "new-per-source";
 
 interface Source {
-  readonly bucket: TokenBucket;
+  bucket: TokenBucket;
   open: number;
   pending: number;
 }
@@ -58,8 +58,8 @@ const SWEEP_MS = 1000;
 
 /** Counts connections by source. Pure: time is an argument, in milliseconds, never going back. */
 export class SourceLimits {
-  readonly #limits: ListenLimits;
-  readonly #exempt: ReadonlySet<string>;
+  #limits: ListenLimits;
+  #exempt: ReadonlySet<string>;
   readonly #sources = new Map<string, Source>();
   #sweptAt = 0;
   #open = 0;
@@ -68,6 +68,19 @@ export class SourceLimits {
   constructor(limits: ListenLimits) {
     this.#limits = limits;
     this.#exempt = new Set(limits.exemptSources);
+  }
+
+  /**
+   * Replaces the limits for what comes from now on: nobody who is in has to leave. With another rate of new connections
+   * every source starts afresh.
+   */
+  setLimits(limits: ListenLimits, now: number): void {
+    const { newPerSourceBurst, newPerSourcePerSec } = this.#limits;
+    const sameRate = limits.newPerSourceBurst === newPerSourceBurst && limits.newPerSourcePerSec === newPerSourcePerSec;
+    this.#limits = limits;
+    this.#exempt = new Set(limits.exemptSources);
+    if (sameRate) return;
+    for (const source of this.#sources.values()) source.bucket = this.#newBucket(now);
   }
 
   /** Connections, pending ones included. */
@@ -123,10 +136,14 @@ export class SourceLimits {
   #sourceOf(key: string, now: number): Source {
     const known = this.#sources.get(key);
     if (known !== undefined) return known;
-    const { newPerSourceBurst: burst, newPerSourcePerSec: perSec } = this.#limits;
-    const source = { bucket: new TokenBucket({ burst, perSec }, now), open: 0, pending: 0 };
+    const source = { bucket: this.#newBucket(now), open: 0, pending: 0 };
     this.#sources.set(key, source);
     return source;
+  }
+
+  #newBucket(now: number): TokenBucket {
+    const { newPerSourceBurst: burst, newPerSourcePerSec: perSec } = this.#limits;
+    return new TokenBucket({ burst, perSec }, now);
   }
 
   /** Forgets sources that are as good as new, so that the map is bounded by what a few seconds can bring. */

@@ -21,6 +21,7 @@ export { configReference, type ReferencedRole } from "./config/reference.ts";
 export { checkRpc, type RpcServiceName, type RpcSettings, rpcSettings } from "./config/rpc-settings.ts";
 export type { HttpCall, HttpMethod, HttpMethods } from "./http-calls.ts";
 export { Lifetime, type LifetimeOptions } from "./lifetime.ts";
+export type { ReloadReport, ReloadResult } from "./live-config.ts";
 export { describeError, type LogLevel, type LogOptions, logLevels, openLog, peerFields, peerText } from "./log.ts";
 export {
   type CounterMetric,
@@ -38,7 +39,7 @@ export {
   splitAddress,
   statusJson,
 } from "./monitoring.ts";
-export type { Operations, ReloadReport } from "./operations.ts";
+export type { Operations } from "./operations.ts";
 export { Readiness } from "./readiness.ts";
-export { exitAfter, type ReadyMessage, type RoleContext, type RoleDefinition, runRole } from "./run-role.ts";
+export { exitAfter, noReload, type ReadyMessage, type RoleContext, type RoleDefinition, runRole } from "./run-role.ts";
 export { version } from "./version.ts";

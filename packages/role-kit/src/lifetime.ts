@@ -14,11 +14,13 @@ export class Lifetime {
   readonly #fault: AbortController = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #asked = 0;
+  #hangup: (() => void) | undefined;
 
   constructor(options: LifetimeOptions) {
     this.#options = options;
     process.on("SIGINT", this.#onSignal);
     process.on("SIGTERM", this.#onSignal);
+    process.on("SIGHUP", this.#onHangup);
     process.on("disconnect", this.#onOrphaned);
     process.on("uncaughtException", this.#onFault);
     process.on("unhandledRejection", this.#onFault);
@@ -34,6 +36,11 @@ export class Lifetime {
   /** Stops the role as the first SIGTERM does. */
   drain(reason: string): void {
     this.#startDrain(reason);
+  }
+
+  /** What SIGHUP does; nothing until this is called, and nothing once the role drains. */
+  onHangup(act: () => void): void {
+    this.#hangup = act;
   }
 
   /** Resolves with the work, rejects with it, on an uncaught fault, or when a drain takes too long. */
@@ -55,6 +62,7 @@ export class Lifetime {
     clearTimeout(this.#timer);
     process.off("SIGINT", this.#onSignal);
     process.off("SIGTERM", this.#onSignal);
+    process.off("SIGHUP", this.#onHangup);
     process.off("disconnect", this.#onOrphaned);
     process.off("uncaughtException", this.#onFault);
     process.off("unhandledRejection", this.#onFault);
@@ -68,6 +76,10 @@ export class Lifetime {
       process.exit(130);
     }
     this.#startDrain(signal);
+  };
+
+  readonly #onHangup = (): void => {
+    if (!this.#drain.signal.aborted) this.#hangup?.();
   };
 
   readonly #onOrphaned = (): void => {

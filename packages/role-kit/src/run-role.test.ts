@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { ReadyMessage } from "./run-role.ts";
 
 const sample = new URL("./testing/sample-role.ts", import.meta.url);
@@ -12,7 +12,10 @@ interface Started {
   readonly child: ChildProcess;
   readonly ready: ReadyMessage;
   readonly log: string;
+  readonly config: string;
 }
+
+const WAIT = { timeout: 10_000, interval: 20 };
 
 async function start(mode: string): Promise<Started> {
   const folder = await mkdtemp(join(tmpdir(), "adit-role-"));
@@ -21,7 +24,7 @@ async function start(mode: string): Promise<Started> {
   await writeFile(config, `mode = "${mode}"\nmonitoring_address = "127.0.0.1:0"\nshutdown_timeout_secs = 1\n`);
   const child = fork(sample, ["-c", config, "-f", log], { execArgv: ["--import", "tsx", "--conditions=@adit/source"] });
   const [ready] = (await once(child, "message")) as [ReadyMessage];
-  return { child, ready, log };
+  return { child, ready, log, config };
 }
 
 async function exitCode(child: ChildProcess): Promise<number | null> {
@@ -61,6 +64,32 @@ describe("a role process", () => {
     const { child } = await start("hang");
     child.kill("SIGTERM");
     expect(await exitCode(child)).toBe(1);
+  });
+
+  test("reads its config anew on SIGHUP: applies what can change live, names what cannot, and keeps the former when it is bad", async () => {
+    const { child, config, log, ready } = await start("serve");
+    const answer = async (lines: readonly string[], line: RegExp): Promise<void> => {
+      await writeFile(config, lines.join("\n"));
+      const from = (await readFile(log, "utf8")).length;
+      child.kill("SIGHUP");
+      await vi.waitFor(async () => expect((await readFile(log, "utf8")).slice(from)).toMatch(line), WAIT);
+    };
+    const kept = ['mode = "serve"', 'monitoring_address = "127.0.0.1:0"'];
+    await answer([...kept, "shutdown_timeout_secs = 1", 'log_level = "debug"'], /"applied":\["log_level"\]/);
+    await answer(
+      [...kept, "shutdown_timeout_secs = 2", 'log_level = "debug"'],
+      /"keys":\["shutdown_timeout_secs"\].*cannot change live[^\n]*\n.*config reloaded/,
+    );
+    await answer(
+      ['mode = "serve"', "log_levl = 1"],
+      /log_levl: unknown key \(did you mean log_level\?\).*the former one stays/,
+    );
+    const metrics = await (await fetch(`http://${ready.monitoring}/metrics`)).text();
+    for (const result of ["applied", "partly", "refused"]) {
+      expect(metrics).toContain(`sv2_config_reloads_total{result="${result}"} 1`);
+    }
+    child.kill("SIGTERM");
+    expect(await exitCode(child)).toBe(0);
   });
 
   test("drains when the parent that spawned it is gone", async () => {

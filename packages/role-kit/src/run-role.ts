@@ -7,6 +7,7 @@ import type { ProcessSettings } from "./config/fragments.ts";
 import { loadConfig } from "./config/load-config.ts";
 import type { HttpMethods } from "./http-calls.ts";
 import { Lifetime } from "./lifetime.ts";
+import { LiveConfig, type ReloadReport } from "./live-config.ts";
 import { openLog } from "./log.ts";
 import { type MetricsRegister, metricsRegister } from "./metrics.ts";
 import { isLoopback, type Monitoring, serveMonitoring, splitAddress } from "./monitoring.ts";
@@ -24,11 +25,11 @@ export interface RoleDefinition<C extends ProcessSettings> {
   /** Prefix of environment overrides: `POOL`. */
   readonly envPrefix: string;
   /** Opens everything, serves until `context.signal` aborts, drains, closes everything, resolves. */
-  run(config: C, context: RoleContext): Promise<void>;
+  run(config: C, context: RoleContext<C>): Promise<void>;
 }
 
-/** What a running role is given. */
-export interface RoleContext {
+/** What a running role, whose config is a `C`, is given. */
+export interface RoleContext<C extends ProcessSettings = ProcessSettings> {
   /** Aborts when the role shall drain and stop. */
   readonly signal: AbortSignal;
   readonly log: Logger;
@@ -43,7 +44,20 @@ export interface RoleContext {
   setStatus(provider: () => unknown): void;
   /** What the role's operator may ask and do; absent where a role is run without a process of its own. */
   readonly operations?: Operations;
+  /** Says which config keys can change while the role runs, and what to do then: see {@link LiveConfig.onReload}. */
+  onReload(keys: readonly string[], apply: (config: C) => void): void;
+  /** The same for a file that a key names: see {@link LiveConfig.onFileReload}. */
+  onFileReload(key: string, refresh: () => Promise<boolean>): void;
+  /** Reads the config anew and applies what can change live, as SIGHUP does. Never rejects. */
+  reload(): Promise<ReloadReport>;
 }
+
+/** The reload of a role that was not started from a config file, as in tests: there is nothing to read anew. */
+export const noReload: Pick<RoleContext, "reload" | "onFileReload"> & { onReload(): void } = {
+  onReload() {},
+  onFileReload() {},
+  reload: async () => ({ result: "unchanged", applied: [], needsRestart: [], problems: [] }),
+};
 
 /** What the parent process is told, over Node's IPC channel, once a role is ready. */
 export interface ReadyMessage {
@@ -56,7 +70,7 @@ export interface ReadyMessage {
 
 /**
  * Runs a role from its command line until it is told to stop. The first SIGINT or SIGTERM (or the loss of the parent
- * that spawned it) drains; the second quits at once.
+ * that spawned it) drains; the second quits at once. SIGHUP reads the config file anew.
  *
  * @param argv arguments after the role's name: `-c FILE`, `-f LOGFILE`, `-h`, `-V`.
  * @returns the exit code: 0 after a clean stop, 1 after a fault, 2 for bad arguments or config.
@@ -67,16 +81,17 @@ export async function runRole<C extends ProcessSettings>(
 ): Promise<number> {
   const flags = readFlags(role, argv);
   if (typeof flags === "number") return flags;
+  const load = (): Promise<C> => loadConfig(role, flags.config, process.env as Environment);
   let config: C;
   try {
-    config = await loadConfig(role, flags.config, process.env as Environment);
+    config = await load();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 2;
   }
   const log = openLog({ role: role.name, level: config.logLevel, file: flags["log-file"] ?? config.logFile });
-  return await supervise(role, config, log);
+  return await supervise(role, config, { log, load });
 }
 
 /**
@@ -91,10 +106,19 @@ export async function exitAfter(body: Promise<number>): Promise<never> {
   process.exit(code);
 }
 
-async function supervise<C extends ProcessSettings>(role: RoleDefinition<C>, config: C, log: Logger): Promise<number> {
+interface Sources<C> {
+  readonly log: Logger;
+  readonly load: () => Promise<C>;
+}
+
+async function supervise<C extends ProcessSettings>(
+  role: RoleDefinition<C>,
+  config: C,
+  { log, load }: Sources<C>,
+): Promise<number> {
   const lifetime = new Lifetime({ log, drainTimeoutMs: config.shutdownTimeoutSecs * 1000 });
   try {
-    await lifetime.race(serve(role, config, { log, lifetime }));
+    await lifetime.race(serve(role, config, { log, load, lifetime }));
     log.info("stopped");
     return 0;
   } catch (error) {
@@ -118,9 +142,14 @@ function isStop(error: unknown, signal: AbortSignal): boolean {
 async function serve<C extends ProcessSettings>(
   role: RoleDefinition<C>,
   config: C,
-  { log, lifetime }: { log: Logger; lifetime: Lifetime },
+  { log, load, lifetime }: Sources<C> & { readonly lifetime: Lifetime },
 ): Promise<void> {
   const metrics = metricsRegister();
+  const live = new LiveConfig({ schema: role.config, config, load, log, metrics });
+  live.onReload(["log_level"], ({ logLevel }) => {
+    log.level = logLevel;
+  });
+  lifetime.onHangup(() => void live.reload());
   let reason: string | null = "starting";
   let status: (() => unknown) | undefined;
   let methods: HttpMethods | undefined;
@@ -159,11 +188,13 @@ async function serve<C extends ProcessSettings>(
       notReadyReason: () => reason,
       status: () => status?.(),
       drain: (why) => lifetime.drain(why),
-      reload: undefined,
       serveHttp(served) {
         methods = served;
       },
     },
+    onReload: (keys, apply) => live.onReload(keys, apply),
+    onFileReload: (key, refresh) => live.onFileReload(key, refresh),
+    reload: () => live.reload(),
   });
 }
 
@@ -215,5 +246,7 @@ function helpText({ name, title }: { name: string; title: string }): string {
   -f, --log-file FILE  append log lines to this file instead of standard output
   -h, --help           show this
   -V, --version        show the version
+
+SIGHUP reads FILE anew, applies what can change live and names what cannot. SIGINT or SIGTERM drains.
 `;
 }

@@ -1,7 +1,8 @@
 export { type Authority, generateAuthority, loadAuthority } from "./authority.ts";
-export { type KeepConnectedOptions, keepConnected, type UpstreamState } from "./keep-connected.ts";
+export { type Attempt, type KeepConnectedOptions, keepConnected, type UpstreamState } from "./keep-connected.ts";
 export { type ClientHello, type Network, openNetwork, type Served, type ServeOptions } from "./network.ts";
 export { isNegotiation, Outbound, type OutboundOptions } from "./outbound.ts";
+export { type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
 export {
   controlService,
   healthService,
@@ -13,9 +14,11 @@ export {
 export {
   checkServer,
   type ListenLimitSettings,
+  listenLimitKeys,
   listenLimits,
   type ServerSettings,
   serverSettings,
   toListenLimits,
 } from "./settings.ts";
 export { listenerStatus, type NetworkStatus } from "./status.ts";
+export { type FallbackSettings, fallbackSettings, toUpstreamPolicy, transportsTo } from "./upstream-routes.ts";

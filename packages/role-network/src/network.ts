@@ -9,6 +9,7 @@ import {
   HandshakeGate,
   type ListenEvent,
   type ListenerStatus,
+  type ListenOn,
   NetworkError,
   type ServerSecurity,
   type Sv2Connection,
@@ -18,7 +19,7 @@ import {
   systemEntropy,
   type Transport,
 } from "@adit/network-helpers";
-import { alpns, IrohNodeManager } from "@adit/network-helpers/iroh";
+import { alpns } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { decodeAuthorityPublicKey, type NoiseCrypto, ResponderIdentity } from "@adit/noise";
 import {
@@ -32,6 +33,7 @@ import {
   version,
 } from "@adit/role-kit";
 import { loadAuthority } from "./authority.ts";
+import { type IdentityNode, IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
 import { rpcNeedsIroh, serveRpc } from "./rpc/serve-rpc.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
@@ -65,6 +67,8 @@ export interface Served extends AsyncDisposable {
   readonly authorityPublicKey: string | null;
   /** Snapshot of each listener. */
   listeners(): readonly ListenerStatus[];
+  /** Replaces the limits for connections that come from now on; nobody who is in has to leave. */
+  setLimits(limits: ListenLimitSettings): void;
 }
 
 /** The network of one role process: its crypto, its Iroh node, its listeners and its dialled connections. */
@@ -98,34 +102,33 @@ const SETUP_TIMEOUT_MS = 10_000;
  */
 export async function openNetwork(
   settings: { readonly iroh: IrohSettings; readonly needsIroh: boolean; readonly rpc?: RpcSettings },
-  context: RoleContext,
+  context: RoleContext<IrohRoleSettings>,
 ): Promise<Network> {
   const crypto = await loadCrypto();
   context.log.info({ crypto: crypto.report }, "crypto loaded");
-  const { rpc, iroh, needsIroh } = settings;
+  const { rpc, needsIroh } = settings;
+  const iroh = needsIroh ? await IrohIdentity.start(settings.iroh, context) : await irohForCalls(settings, context);
+  const network = new RoleNetwork({ context, crypto, iroh, alpn: settings.iroh.alpn });
   const { operations } = context;
-  const node = needsIroh ? await startIroh(iroh, context) : await startIrohForCalls({ rpc, iroh }, context);
-  const network = new RoleNetwork({ context, crypto, node, alpn: iroh.alpn });
-  if (rpc !== undefined && operations !== undefined) {
+  if (rpc === undefined || operations === undefined) return network;
+  try {
     const disconnect = (id: number): string | null => network.disconnect(id);
-    try {
-      network.serveBeside(await serveRpc({ settings: rpc, context, operations, node, disconnect }));
-    } catch (error) {
-      await network[Symbol.asyncDispose]();
-      throw error;
-    }
+    network.serveBeside(await serveRpc({ settings: rpc, context, operations, iroh, disconnect }));
+    return network;
+  } catch (error) {
+    await network[Symbol.asyncDispose]();
+    throw error;
   }
-  return network;
 }
 
 /** A node for the operator's calls alone. When it does not start, the role does its work without them. */
-async function startIrohForCalls(
-  { rpc, iroh }: { readonly rpc: RpcSettings | undefined; readonly iroh: IrohSettings },
-  context: RoleContext,
-): Promise<IrohNodeManager | undefined> {
+async function irohForCalls(
+  { rpc, iroh }: { readonly rpc?: RpcSettings; readonly iroh: IrohSettings },
+  context: RoleContext<IrohRoleSettings>,
+): Promise<IrohIdentity | undefined> {
   if (rpc === undefined || context.operations === undefined || !rpcNeedsIroh(rpc)) return undefined;
   try {
-    return await startIroh(iroh, context);
+    return await IrohIdentity.start(iroh, context);
   } catch (error) {
     if (context.signal.aborted) throw error;
     context.log.error({ error }, "rpc not served over iroh: its node did not start");
@@ -133,31 +136,10 @@ async function startIrohForCalls(
   }
 }
 
-async function startIroh(settings: IrohSettings, context: RoleContext): Promise<IrohNodeManager> {
-  const relay = settings.relay;
-  const node = await IrohNodeManager.start({
-    ...settings,
-    relay,
-    dialTimeoutMs: settings.dialTimeoutSecs * 1000,
-    acceptTimeoutMs: settings.acceptTimeoutSecs * 1000,
-    signal: context.signal,
-    onAcceptError: (error) => context.log.debug({ error }, "iroh connection turned away"),
-  });
-  context.log.info(
-    {
-      endpointId: node.endpointId,
-      addresses: node.boundAddresses(),
-      relay: typeof relay === "string" ? relay : "custom",
-    },
-    "iroh node up",
-  );
-  return node;
-}
-
 interface Parts {
   readonly context: RoleContext;
   readonly crypto: { readonly noise: NoiseCrypto; readonly hashing: ShareHashing };
-  readonly node: IrohNodeManager | undefined;
+  readonly iroh: IrohIdentity | undefined;
   readonly alpn: string | undefined;
 }
 
@@ -166,9 +148,8 @@ type LiveConnection = Pick<Sv2Connection<Protocol>, "id" | "peer" | "abort">;
 class RoleNetwork implements Network {
   readonly crypto: NoiseCrypto;
   readonly hashing: ShareHashing;
-  readonly endpointId: string | null;
   readonly #context: RoleContext;
-  readonly #node: IrohNodeManager | undefined;
+  readonly #iroh: IrohIdentity | undefined;
   readonly #alpn: string | undefined;
   readonly #tcp: Transport = tcp();
   readonly #metrics: NetworkMetrics;
@@ -177,14 +158,17 @@ class RoleNetwork implements Network {
   readonly #listening = new Set<Sv2Listeners>();
   #beside: AsyncDisposable | undefined;
 
-  constructor({ context, crypto, node, alpn }: Parts) {
+  constructor({ context, crypto, iroh, alpn }: Parts) {
     this.crypto = crypto.noise;
     this.hashing = crypto.hashing;
-    this.endpointId = node?.endpointId ?? null;
     this.#context = context;
-    this.#node = node;
+    this.#iroh = iroh;
     this.#alpn = alpn;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
+  }
+
+  get endpointId(): string | null {
+    return this.#iroh?.endpointId ?? null;
   }
 
   async dial<P extends Protocol>(
@@ -236,10 +220,13 @@ class RoleNetwork implements Network {
       signal,
     });
     this.#listening.add(listeners);
+    const detach = await this.#attach(listeners, { settings, protocol: server.protocol, security });
     return {
       authorityPublicKey: authority?.publicKey ?? null,
       listeners: () => listeners.status(),
+      setLimits: (changed) => listeners.setLimits(toListenLimits(changed)),
       [Symbol.asyncDispose]: async () => {
+        detach();
         this.#listening.delete(listeners);
         await listeners[Symbol.asyncDispose]();
       },
@@ -271,7 +258,7 @@ class RoleNetwork implements Network {
     await Promise.allSettled([...this.#listening].map((listeners) => listeners[Symbol.asyncDispose]()));
     await Promise.allSettled([...this.#dialled].map((connection) => connection[Symbol.asyncDispose]()));
     await this.#beside?.[Symbol.asyncDispose]();
-    await this.#node?.[Symbol.asyncDispose]();
+    await this.#iroh?.[Symbol.asyncDispose]();
   }
 
   #live(): readonly { readonly info: ConnectionInfo; readonly direction: "upstream" | "downstream" }[] {
@@ -283,17 +270,30 @@ class RoleNetwork implements Network {
   }
 
   #irohTransport(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
-    return this.#node?.transport(this.#alpn ?? alpns[protocol][encryption]);
+    return this.#iroh?.current.transport(this.#alpnOf(protocol, encryption));
   }
 
-  #listenOn(settings: ServerSettings, protocol: Protocol): readonly { transport: Transport; address: string }[] {
-    const listeners: { transport: Transport; address: string }[] = [];
+  #alpnOf(protocol: Protocol, encryption: "noise" | "plain"): string {
+    return this.#alpn ?? alpns[protocol][encryption];
+  }
+
+  /** Listens on the other nodes of this process, too: a former key's, and the new one's when a key is rotated. */
+  async #attach(
+    listeners: Sv2Listeners,
+    { settings, protocol, security }: { settings: ServerSettings; protocol: Protocol; security: ServerSecurity },
+  ): Promise<() => void> {
+    if (this.#iroh === undefined || settings.transport === "tcp") return () => {};
+    const alpn = this.#alpnOf(protocol, settings.encryption);
+    return await this.#iroh.attach((node) => listeners.listen({ ...listenAt(node, alpn), security }));
+  }
+
+  #listenOn(settings: ServerSettings, protocol: Protocol): readonly Omit<ListenOn, "security">[] {
+    const listeners: Omit<ListenOn, "security">[] = [];
     if (settings.transport !== "iroh" && settings.listenAddress !== undefined) {
       listeners.push({ transport: this.#tcp, address: settings.listenAddress });
     }
-    const iroh = settings.transport === "tcp" ? undefined : this.#irohTransport(protocol, settings.encryption);
-    if (iroh !== undefined) listeners.push({ transport: iroh, address: "" });
-    return listeners;
+    if (this.#iroh === undefined || settings.transport === "tcp") return listeners;
+    return [...listeners, listenAt(this.#iroh.current, this.#alpnOf(protocol, settings.encryption))];
   }
 
   #clientSecurity(upstream: UpstreamSettings, transport: string): ClientSecurity {
@@ -364,6 +364,11 @@ class RoleNetwork implements Network {
       type.replaceAll("-", " "),
     );
   }
+}
+
+/** The listener of one ALPN at a node, for as long as the node is. */
+function listenAt(node: IdentityNode, alpn: string): Omit<ListenOn, "security"> {
+  return { transport: node.transport(alpn), address: "", signal: node.signal };
 }
 
 const HANDSHAKES_PER_TURN = 4;

@@ -3,11 +3,10 @@ import { mkdtemp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DEMO_AUTHORITY_PUBLIC_KEY } from "@adit/noise";
-import { irohSettings, metricsRegister, openLog, type RoleContext } from "@adit/role-kit";
+import { irohSettings, metricsRegister, noReload, openLog, type RoleContext } from "@adit/role-kit";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { generateAuthority, loadAuthority } from "./authority.ts";
-import { keepConnected, type UpstreamState } from "./keep-connected.ts";
 import { openNetwork } from "./network.ts";
 import { listenLimits } from "./settings.ts";
 
@@ -44,45 +43,7 @@ describe("an authority key", () => {
   });
 });
 
-describe("keeping connected", () => {
-  test("does not dial again, nor back off, while nobody needs the upstream", async () => {
-    const stop = new AbortController();
-    const events: string[] = [];
-    await keepConnected({
-      signal: stop.signal,
-      onState: ({ state }) => events.push(state),
-      idle: async () => {
-        events.push("idle");
-      },
-      attempt: async (connected) => {
-        connected();
-        if (events.includes("idle")) stop.abort();
-      },
-    });
-    expect(events).toEqual(["connecting", "connected", "idle", "connecting", "connected"]);
-  });
-
-  test("tries again whatever ends a connection, and stops when told", async () => {
-    const stop = new AbortController();
-    const states: UpstreamState["state"][] = [];
-    let tries = 0;
-    await keepConnected({
-      minMs: 1,
-      maxMs: 2,
-      signal: stop.signal,
-      onState: ({ state }) => states.push(state),
-      attempt: async (connected) => {
-        tries += 1;
-        if (tries === 1) throw new Error("refused");
-        connected();
-        if (tries === 3) stop.abort();
-      },
-    });
-    expect(states).toEqual(["connecting", "waiting", "connecting", "connected", "waiting", "connecting", "connected"]);
-  });
-});
-
-async function context(logFile: string): Promise<RoleContext & { stop(): void }> {
+async function context(logFile: string): Promise<RoleContext<never> & { stop(): void }> {
   const stop = new AbortController();
   return {
     signal: stop.signal,
@@ -91,6 +52,7 @@ async function context(logFile: string): Promise<RoleContext & { stop(): void }>
     now: () => Date.now(),
     ready: () => {},
     notReady: () => {},
+    ...noReload,
     setStatus: () => {},
     stop: () => stop.abort(new Error("over")),
   };

@@ -7,6 +7,7 @@ import {
   encryptionKind,
   type IrohSettings,
   irohSettings,
+  snakeKey,
   transportKind,
 } from "@adit/role-kit";
 import { z } from "zod";
@@ -89,6 +90,11 @@ export interface ListenLimitSettings {
   readonly firstByteTimeoutSecs: number;
   readonly handshakeTimeoutSecs: number;
   readonly setupTimeoutSecs: number;
+}
+
+/** The keys of {@link listenLimits} in a config that has them in the table `at`, in the file's spelling: `limits.max_connections`. */
+export function listenLimitKeys(at: string): readonly string[] {
+  return Object.keys(listenLimits).map((key) => `${at}.${snakeKey(key)}`);
 }
 
 /** The limits as network-helpers takes them. */

@@ -40,7 +40,7 @@ export class JobBook {
   add(issued: IssuedJob): void {
     const tip = hex(issued.job.prevHash);
     if (tip !== this.#tip) {
-      this.retireAll();
+      this.retire();
       this.#shares.clear();
       this.#tip = tip;
     }
@@ -48,13 +48,14 @@ export class JobBook {
     if (this.#live.size > this.#limits.jobs) dropOldest(this.#live);
   }
 
-  /** Makes all jobs stale. Shares stay known: the same work may come back under another id. */
-  retireAll(): void {
-    for (const id of this.#live.keys()) {
+  /** Makes jobs stale: all, or those that are meant. Shares stay known: the same work may come back under another id. */
+  retire(isMeant: (issued: IssuedJob) => boolean = () => true): void {
+    for (const [id, issued] of this.#live) {
+      if (!isMeant(issued)) continue;
+      this.#live.delete(id);
       this.#stale.add(id);
       if (this.#stale.size > this.#limits.staleJobs) dropOldest(this.#stale);
     }
-    this.#live.clear();
   }
 
   /** The job of that id, `stale` when it has died, `unknown` when it never was or is long gone. */

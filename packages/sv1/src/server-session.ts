@@ -136,8 +136,7 @@ export class Sv1ServerSession {
         this.#upstreamMask = input.mask & ROLLABLE_VERSION_BITS;
         return;
       case "retire-jobs":
-        this.#job = undefined;
-        return this.#book.retireAll();
+        return this.#retire(input.keeps ?? (() => false));
       case "tick":
         return this.#onTick();
       default:
@@ -315,6 +314,11 @@ export class Sv1ServerSession {
     }
   }
 
+  #retire(keeps: (job: Sv1Job) => boolean): void {
+    if (this.#job !== undefined && !keeps(this.#job)) this.#job = undefined;
+    this.#book.retire(({ job }) => !keeps(job));
+  }
+
   #onTick(): void {
     const { handshakeTimeoutMs, idleTimeoutMs } = this.#options.limits;
     const handshakeSince = this.#handshakeSince ?? this.#now;
@@ -413,7 +417,7 @@ export class Sv1ServerSession {
   #close(reason: Sv1CloseReason): void {
     this.#closed = true;
     this.#held = undefined;
-    this.#book.retireAll();
+    this.#book.retire();
     this.#emit({ type: "close", reason });
   }
 

@@ -82,8 +82,8 @@ export type Sv1ServerInput =
   | { readonly type: "extranonce"; readonly extranonce1: Uint8Array; readonly extranonce2Size: number }
   /** The version bits that upstream allows from the next job on. */
   | { readonly type: "version-mask"; readonly mask: number }
-  /** All jobs are dead, tip or no tip: upstream went away with them. */
-  | { readonly type: "retire-jobs" }
+  /** Jobs are dead, tip or no tip: upstream went away with them. All of them, or those that `keeps` says no to. */
+  | { readonly type: "retire-jobs"; readonly keeps?: (job: Sv1Job) => boolean }
   /** Time passes; about once a second. */
   | { readonly type: "tick" };
 

@@ -7,6 +7,7 @@ import { controlCommand } from "./operator/control-command.ts";
 import { statusCommand } from "./operator/status-command.ts";
 import { topCommand } from "./operator/top-command.ts";
 import { roles } from "./roles.ts";
+import { rotateKeys } from "./rotate-key.ts";
 
 /** Runs the command line after `adit`. @returns the exit code. */
 export async function adit(argv: readonly string[]): Promise<number> {
@@ -19,7 +20,7 @@ export async function adit(argv: readonly string[]): Promise<number> {
     case "demo":
       return await demoCommand(rest);
     case "keys":
-      return await subcommand("keys", rest, { generate: generateKeys, rpc: rpcKey });
+      return await subcommand("keys", rest, { generate: generateKeys, rotate: rotateKeys, rpc: rpcKey });
     case "config":
       return await subcommand("config", rest, { check: checkConfig });
     case "-V":
@@ -81,6 +82,8 @@ ${lines.join("\n")}
                  runs a template provider, a pool, a translator and a miner on this machine
   adit keys generate [--out FILE]
                  makes an authority key pair; with --out keeps the secret in FILE
+  adit keys rotate FILE [--overlap 30d] [--finish]
+                 gives the Iroh node of a config, or of a key file, a new key; both ids answer during the overlap
   adit keys rpc [--key FILE]
                  prints the endpoint id of the operator's key, for allowed_peers in a role's [rpc] table
   adit config check FILE [--role ROLE]

@@ -8,7 +8,7 @@ import {
   templateProviderType,
 } from "@adit/mining-shell";
 import { address, checkRpc, processSettings } from "@adit/role-kit";
-import { checkServer, type ServerSettings, serverSettings } from "@adit/role-network";
+import { checkServer, fallbackSettings, type ServerSettings, serverSettings } from "@adit/role-network";
 import { z } from "zod";
 import { upstreamEntry } from "./upstream-settings.ts";
 
@@ -86,6 +86,7 @@ const shape = {
     .max(16)
     .default([])
     .describe("pools with their job declarators, in order of preference"),
+  fallback: fallbackSettings.prefault({}),
   templateProviderType: templateProviderType("jd-client"),
   limits: z.strictObject(miningLimits).describe("bounds of everything a miner can make grow").prefault({}),
 } as const;

@@ -9,13 +9,6 @@ export type {
   UpstreamEffect,
 } from "./core/effects.ts";
 export type { FailureCode } from "./core/failure.ts";
-export {
-  Fallback,
-  type FallbackDecision,
-  type FallbackOptions,
-  type InUse,
-  type SwitchReason,
-} from "./core/fallback.ts";
 export { JdClientCore } from "./core/jd-client-core.ts";
 export type { JdClientOptions, UpstreamRules } from "./core/jd-client-options.ts";
 export type { JdClientStatus } from "./core/status.ts";

@@ -8,19 +8,19 @@ import {
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import type { Network, Served } from "@adit/role-network";
+import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
 import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
-import type { JdClientOptions } from "./core/jd-client-options.ts";
+import type { JdClientOptions, UpstreamRoute } from "./core/jd-client-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
 import { UpstreamLink } from "./upstream-link.ts";
-import { upstreamName } from "./upstream-settings.ts";
+import { routesTo, upstreamName } from "./upstream-settings.ts";
 
 /** What a {@link JdClient} is made of; whoever opened the network closes it. */
 export interface JdClientParts {
   readonly config: JdClientConfig;
-  readonly context: RoleContext;
+  readonly context: RoleContext<JdClientConfig>;
   readonly network: Network;
   /** First extranonce index of a channel, and first bytes of every extranonce in solo mining: random. */
   readonly extranonceStart: number;
@@ -33,6 +33,7 @@ const TICK_MS = 1000;
 export class JdClient {
   readonly #parts: JdClientParts;
   readonly #core: JdClientCore;
+  readonly #routes: readonly UpstreamRoute[];
   readonly #metrics: JdClientMetrics;
   readonly #shell: MiningShell<JdClientInput, UpstreamEffect>;
   readonly #links = new Map<SessionId, UpstreamLink>();
@@ -47,7 +48,9 @@ export class JdClient {
   constructor(parts: JdClientParts) {
     const { config, context } = parts;
     this.#parts = parts;
-    this.#core = new JdClientCore(optionsOf(parts), context.now());
+    const options = optionsOf(parts);
+    this.#core = new JdClientCore(options, context.now());
+    this.#routes = options.routes;
     this.#metrics = jdClientMetrics(context.metrics, () => this.#core.status());
     const { limits, ackIntervalSecs, supportedExtensions } = config;
     this.#shell = new MiningShell({
@@ -73,6 +76,7 @@ export class JdClient {
     await using templates = new TemplateClient({
       network,
       upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
+      policy: toUpstreamPolicy(config.fallback),
       constraints: {
         name: "CoinbaseOutputConstraints",
         coinbaseOutputMaxAdditionalSize: config.coinbaseOutputMaxAdditionalSize,
@@ -107,6 +111,7 @@ export class JdClient {
       handler: (connection) => this.#shell.serve(connection),
       signal,
     });
+    context.onReload(listenLimitKeys("limits"), ({ limits }) => served.setLimits(limits));
     this.#served = served;
     this.#updateReadiness();
     await aborted(signal);
@@ -151,7 +156,7 @@ export class JdClient {
     const link = this.#links.get(effect.session);
     switch (effect.type) {
       case "begin-session":
-        return this.#begin(effect.session, effect.upstream);
+        return this.#begin(effect.session, effect.route);
       case "end-session":
         return link?.end();
       case "send-pool":
@@ -163,13 +168,14 @@ export class JdClient {
     }
   }
 
-  #begin(session: SessionId, upstream: number): void {
+  #begin(session: SessionId, at: number): void {
     const { config, network } = this.#parts;
-    const entry = config.upstreams[upstream];
-    if (entry === undefined) return;
+    const route = this.#routes[at];
+    const entry = route === undefined ? undefined : config.upstreams[route.upstream];
+    if (route === undefined || entry === undefined) return;
     const declaresTransactions = config.mode === "FULLTEMPLATE";
     const say = (input: JdClientInput): void => this.#feed(input);
-    const link = new UpstreamLink({ session, entry, declaresTransactions, network, say });
+    const link = new UpstreamLink({ session, entry, route, declaresTransactions, network, say });
     this.#links.set(session, link);
     const running = link.run().finally(() => {
       this.#links.delete(session);
@@ -231,6 +237,8 @@ function optionsOf({ config, network, extranonceStart, soloExtranoncePrefix }: J
       userIdentity: entry.userIdentity,
       expectedScript: entry.expectedRewardScript === undefined ? undefined : scriptOf(entry.expectedRewardScript),
     })),
+    routes: config.upstreams.flatMap(routesTo),
+    policy: toUpstreamPolicy(config.fallback),
     soloScript: scriptOf(coinbaseRewardScript),
     reservedExtranonceSize: config.reservedDownstreamRollableExtranonceSize,
     soloExtranoncePrefix,

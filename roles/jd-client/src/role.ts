@@ -19,7 +19,7 @@ export const jdClientRole: RoleDefinition<JdClientConfig> = {
   run,
 };
 
-async function run(config: JdClientConfig, context: RoleContext): Promise<void> {
+async function run(config: JdClientConfig, context: RoleContext<JdClientConfig>): Promise<void> {
   const upstreams = config.upstreams.flatMap((entry) => [endpointOf(entry, "pool"), endpointOf(entry, "jds")]);
   const dialled = [templateProviderUpstream(config.templateProviderType.Sv2Tp), ...upstreams];
   const needsIroh = config.transport !== "tcp" || dialled.some(({ transport }) => transport !== "tcp");

@@ -11,12 +11,14 @@ import { aborted, type Sv2Connection, within } from "@adit/network-helpers";
 import { peerText } from "@adit/role-kit";
 import { isNegotiation, type Network, Outbound } from "@adit/role-network";
 import type { SessionId, SessionInput } from "./core/effects.ts";
+import type { UpstreamRoute } from "./core/jd-client-options.ts";
 import { endpointOf, type UpstreamEntry } from "./upstream-settings.ts";
 
 /** What an {@link UpstreamLink} works with. */
 export interface UpstreamLinkOptions {
   readonly session: SessionId;
   readonly entry: UpstreamEntry;
+  readonly route: UpstreamRoute;
   /** Whether transactions are declared. */
   readonly declaresTransactions: boolean;
   readonly network: Network;
@@ -70,7 +72,7 @@ export class UpstreamLink {
   }
 
   async #connect(): Promise<void> {
-    const { network, entry, declaresTransactions, session, say } = this.#options;
+    const { network, entry, route, declaresTransactions, session, say } = this.#options;
     const { signal } = this.#ending;
     const mining = {
       protocol: "mining",
@@ -84,8 +86,10 @@ export class UpstreamLink {
       requestExtensions: [],
       requiredExtensions: [],
     } as const;
-    await using pool = await network.dial(endpointOf(entry, "pool"), mining, { signal });
-    await using jds = await network.dial(endpointOf(entry, "jds"), declaration, { signal });
+    await using pool = await network.dial({ ...endpointOf(entry, "pool"), transport: route.pool }, mining, { signal });
+    await using jds = await network.dial({ ...endpointOf(entry, "jds"), transport: route.jds }, declaration, {
+      signal,
+    });
     const { tlvByteOrder } = entry;
     this.#pool = new Outbound(pool, { maxWaitingBytes: MAX_BYTES_FOR_POOL, tlvByteOrder });
     this.#jds = new Outbound(jds, { maxWaitingBytes: MAX_BYTES_FOR_JDS, tlvByteOrder });

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { scriptFromDescriptor } from "@adit/bitcoin";
 import { JobDeclaratorServer } from "@adit/job-declarator";
 import { Readiness, type RoleContext, type RoleDefinition } from "@adit/role-kit";
-import { loadAuthority, type Network, openNetwork, type Served } from "@adit/role-network";
+import { listenLimitKeys, loadAuthority, type Network, openNetwork, type Served } from "@adit/role-network";
 import { type JdServerConfig, jdServerConfig } from "./config.ts";
 
 /** The job-declarator server: gives out tokens, checks declared jobs with Bitcoin nodes, and submits blocks found on them. */
@@ -14,7 +14,7 @@ export const jdServerRole: RoleDefinition<JdServerConfig> = {
   run,
 };
 
-async function run(config: JdServerConfig, context: RoleContext): Promise<void> {
+async function run(config: JdServerConfig, context: RoleContext<JdServerConfig>): Promise<void> {
   const { signal } = context;
   const authority = await loadAuthority(config);
   const needsIroh = config.transport !== "tcp";
@@ -37,6 +37,7 @@ async function run(config: JdServerConfig, context: RoleContext): Promise<void> 
     handler: (connection) => declarator.serve(connection),
     signal,
   });
+  context.onReload(listenLimitKeys("limits"), ({ limits }) => served.setLimits(limits));
   context.setStatus(() => ({
     authority_public_key: authority.publicKey,
     ...declarator.status(),

@@ -8,6 +8,7 @@ import {
   type UpstreamSettings,
   upstreamSettings,
 } from "@adit/role-kit";
+import { type FallbackSettings, fallbackSettings } from "@adit/role-network";
 import { z } from "zod";
 
 /** Most connections of one process; each is a socket. */
@@ -54,6 +55,7 @@ export const miningDeviceConfig: z.ZodType<MiningDeviceConfig> = z
       .default(0)
       .describe("sv1: difficulty to ask for; 0 asks for none"),
     iroh: irohSettings.prefault({}),
+    fallback: fallbackSettings.prefault({}),
   })
   .superRefine((config, context) => {
     checkRpc(config, context);
@@ -77,6 +79,7 @@ export interface MiningDeviceConfig extends ProcessSettings, UpstreamSettings {
   readonly versionRolling: boolean;
   readonly suggestDifficulty: number;
   readonly iroh: IrohSettings;
+  readonly fallback: FallbackSettings;
 }
 
 /** A user name or identity with the connection's number in place of `{n}`. */

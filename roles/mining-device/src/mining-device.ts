@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "@adit/network-helpers";
 import { peerText, type RoleContext } from "@adit/role-kit";
-import { keepConnected, type UpstreamState } from "@adit/role-network";
+import { type Attempt, keepConnected, toUpstreamPolicy, transportsTo, type UpstreamState } from "@adit/role-network";
 import { type MiningDeviceConfig, numbered } from "./config.ts";
 import type { Connect } from "./connection/connect.ts";
 import type { HashingEngine } from "./hashing/hashing-engine.ts";
@@ -39,6 +39,7 @@ const LONGEST_REASON = 512;
 export class MiningDevice {
   readonly #parts: MiningDeviceParts;
   readonly #connections: readonly Connection[];
+  readonly #transports: readonly ("tcp" | "iroh")[];
   readonly #metrics: MiningDeviceMetrics;
   #mining = 0;
 
@@ -46,6 +47,7 @@ export class MiningDevice {
     const { config, context, engine } = parts;
     const user = config.protocol === "sv1" ? config.userName : config.userIdentity;
     this.#parts = parts;
+    this.#transports = config.protocol === "sv1" ? ["tcp"] : transportsTo(config);
     this.#connections = Array.from({ length: config.connections }, (_, index) => ({
       number: index + 1,
       user: numbered(user, index + 1),
@@ -81,22 +83,28 @@ export class MiningDevice {
     const { signal } = this.#parts.context;
     await sleep((connection.number - 1) * START_INTERVAL_MS, undefined, { signal }).catch(() => {});
     await keepConnected({
-      attempt: (connected) => this.#attempt(connection, connected),
+      routes: this.#transports.length,
+      policy: toUpstreamPolicy(this.#parts.config.fallback),
+      attempt: (attempt) => this.#attempt(connection, attempt),
       onState: (state) => this.#onState(connection, state),
       signal,
     });
   }
 
-  async #attempt(connection: Connection, connected: () => void): Promise<void> {
+  async #attempt(connection: Connection, { route, signal, stand, connected }: Attempt): Promise<void> {
     const { config, context, engine, connect } = this.#parts;
+    let own: (() => StreamInfo) | undefined;
     try {
       await connect({
         config,
+        transport: this.#transports[route] ?? "tcp",
         number: connection.number,
         engine,
-        signal: context.signal,
+        signal,
         log: context.log,
-        onOpen: (info) => {
+        onOpen: async (info) => {
+          await stand();
+          own = info;
           connection.info = info;
         },
         onNews: (news) => {
@@ -104,13 +112,14 @@ export class MiningDevice {
           this.#metrics.count(news);
         },
         onWork: (work) => {
-          const first = connection.state === "connecting" && work !== undefined;
+          const first = connection.state !== "mining" && work !== undefined;
           this.#setWork(connection, work);
           if (first) connected();
         },
       });
     } finally {
-      connection.info = undefined;
+      // Another connection may be in its place by now.
+      if (connection.info === own) connection.info = undefined;
     }
   }
 

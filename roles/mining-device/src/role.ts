@@ -19,7 +19,7 @@ export const miningDeviceRole: RoleDefinition<MiningDeviceConfig> = {
 /** Long enough for the JIT compiler to finish and for a figure that is right within a few percent. */
 const MEASURE_MS = 1000;
 
-async function run(config: MiningDeviceConfig, context: RoleContext): Promise<void> {
+async function run(config: MiningDeviceConfig, context: RoleContext<MiningDeviceConfig>): Promise<void> {
   const { threads, hashrateLimit } = config;
   await using engine = await HashingEngine.start({ threads, hashrateLimit, random: Math.random }, context);
   context.log.info({ threads, hashrateLimit }, "hashing threads up");

@@ -8,7 +8,7 @@ import {
 } from "@adit/mining-shell";
 import { decodeAuthorityPublicKey } from "@adit/noise";
 import { checkRpc, processSettings } from "@adit/role-kit";
-import { checkServer, serverSettings } from "@adit/role-network";
+import { checkServer, fallbackSettings, serverSettings } from "@adit/role-network";
 import { z } from "zod";
 import { poolLimits } from "./limits.ts";
 
@@ -71,6 +71,7 @@ const shape = {
   jds: z.exactOptional(jdsSettings),
   jobDeclaration,
   templateProviderType: templateProviderType("pool"),
+  fallback: fallbackSettings.prefault({}),
   limits: poolLimits.prefault({}),
 } as const;
 

@@ -11,13 +11,13 @@ import type { RewardScript } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey } from "@adit/noise";
 import type { RoleContext } from "@adit/role-kit";
-import { loadAuthority, type Network, type Served } from "@adit/role-network";
+import { listenLimitKeys, loadAuthority, type Network, type Served } from "@adit/role-network";
 import type { PoolConfig } from "./config.ts";
 
 /** What {@link JobDeclaration.open} works with. */
 export interface JobDeclarationParts {
   readonly config: PoolConfig;
-  readonly context: RoleContext;
+  readonly context: RoleContext<PoolConfig>;
   readonly network: Network;
   readonly reward: RewardScript;
 }
@@ -97,6 +97,9 @@ export class JobDeclaration implements AsyncDisposable {
         server: declarator.server,
         handler: (connection) => declarator.serve(connection),
         signal,
+      });
+      context.onReload(listenLimitKeys("jds.limits"), ({ jds }) => {
+        if (jds !== undefined) served.setLimits(jds.limits);
       });
       this.#served = served;
       onChange();

@@ -9,7 +9,7 @@ import {
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { listenerStatus, type Network, type Served } from "@adit/role-network";
+import { listenerStatus, listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
 import { BlockJournal } from "./block-journal.ts";
 import { Blocks } from "./blocks.ts";
@@ -25,7 +25,7 @@ import { poolStatus } from "./status.ts";
 /** What a {@link Pool} is made of; whoever opened network and store closes them. */
 export interface PoolParts {
   readonly config: PoolConfig;
-  readonly context: RoleContext;
+  readonly context: RoleContext<PoolConfig>;
   readonly network: Network;
   readonly store: ShareStore;
   readonly reward: RewardScript;
@@ -106,6 +106,7 @@ export class Pool {
     await using templates = new TemplateClient({
       network,
       upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
+      policy: toUpstreamPolicy(config.fallback),
       constraints: outputConstraints(reward),
       onEvent: (event) => this.#onTemplateEvent(event),
       onChange: () => this.#updateReadiness(),
@@ -134,6 +135,7 @@ export class Pool {
       handler: (connection) => this.#miners.serve(connection),
       signal,
     });
+    context.onReload(listenLimitKeys("limits"), ({ limits }) => served.setLimits(limits));
     const serveClients = (): void => {
       this.#served = served;
       this.#updateReadiness();

@@ -31,7 +31,7 @@ const surroundings: PoolSurroundings = {
 /** Runs a pool until the context's signal aborts and it has drained. */
 export async function runPool(
   config: PoolConfig,
-  context: RoleContext,
+  context: RoleContext<PoolConfig>,
   { openStore, extranonceStart }: PoolSurroundings = surroundings,
 ): Promise<void> {
   const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);

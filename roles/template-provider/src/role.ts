@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { maxPayloadOf } from "@adit/codec";
 import type { Sv2Server } from "@adit/network-helpers";
 import { Readiness, type RoleContext, type RoleDefinition } from "@adit/role-kit";
-import { type Network, openNetwork, type Served } from "@adit/role-network";
+import { listenLimitKeys, type Network, openNetwork, type Served } from "@adit/role-network";
 import type { Backend } from "./backend.ts";
 import { embeddedDefaults, type TemplateProviderConfig, templateProviderConfig } from "./config.ts";
 import { EmbeddedBackend } from "./embedded/embedded-backend.ts";
@@ -28,7 +28,7 @@ export const templateDistributionServer: Sv2Server<"template_distribution"> = {
   maxPayload: () => maxPayloadOf("SubmitSolution"),
 };
 
-async function run(config: TemplateProviderConfig, context: RoleContext): Promise<void> {
+async function run(config: TemplateProviderConfig, context: RoleContext<TemplateProviderConfig>): Promise<void> {
   const { signal } = context;
   const needsIroh = config.transport !== "tcp";
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
@@ -42,6 +42,7 @@ async function run(config: TemplateProviderConfig, context: RoleContext): Promis
     handler: (connection) => provider.serve(connection),
     signal,
   });
+  context.onReload(listenLimitKeys("limits"), ({ limits }) => served.setLimits(limits));
   context.setStatus(() => ({ ...provider.status(), ...network.status() }));
   using _readiness = new Readiness(context, {
     trouble: () => backend.trouble,

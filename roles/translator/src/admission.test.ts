@@ -12,6 +12,15 @@ test("a source may hold so many connections, and others are not affected", () =>
   expect(enter("192.0.2.1:5")).toBe("in");
 });
 
+test("other limits hold for what comes from now on; nobody who is in has to leave", () => {
+  const admission = new Admission(limits);
+  for (const port of [1, 2, 3]) expect(admission.enter(`192.0.2.1:${port}`, 0)).toBeUndefined();
+  admission.setLimits({ ...limits, maxMiners: 3 });
+  expect(admission.enter("192.0.2.2:1", 0)).toBe("max-miners");
+  admission.setLimits({ ...limits, maxMinersPerSource: 4 });
+  expect(admission.enter("192.0.2.1:4", 0)).toBeUndefined();
+});
+
 test("an IPv6 source is a /64, however it is written", () => {
   const admission = new Admission(limits);
   const peers = ["[2001:db8::1]:1", "[2001:db8:0:0:5::1]:1", "[2001:db8:0:0:ffff:1:2:3]:1", "[2001:db8::9]:1"];

@@ -24,12 +24,17 @@ const SWEEP_MS = 1000;
 
 /** Counts connections by source. Pure: time is an argument, in milliseconds, never going back. */
 export class Admission {
-  readonly #limits: AdmissionLimits;
+  #limits: AdmissionLimits;
   readonly #sources = new Map<string, Source>();
   #open = 0;
   #sweptAt = 0;
 
   constructor(limits: AdmissionLimits) {
+    this.#limits = limits;
+  }
+
+  /** Replaces the limits for what comes from now on; nobody who is in has to leave. */
+  setLimits(limits: AdmissionLimits): void {
     this.#limits = limits;
   }
 

@@ -2,6 +2,7 @@ import { WORKER_HASHRATE_TRACKING } from "@adit/codec";
 import { defaultListenLimits } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey } from "@adit/noise";
 import { checkRpc, checkUpstream, irohSettings, processSettings, upstreamSettings } from "@adit/role-kit";
+import { fallbackSettings } from "@adit/role-network";
 import { defaultSv1Limits, type Sv1Limits } from "@adit/sv1";
 import { z } from "zod";
 
@@ -156,6 +157,7 @@ const shape = {
     .describe("not supported: this translator does not ask miners for telemetry"),
   downstreamDifficultyConfig: difficultyConfig.prefault({}),
   iroh: irohSettings.prefault({}),
+  fallback: fallbackSettings.prefault({}),
   upstreams: z
     .array(upstream)
     .min(1, "expected at least one [[upstreams]]")

@@ -1,5 +1,6 @@
 import type { CountEffect, LogEffect } from "@adit/channels";
 import type { CommonMessage, MiningMessage } from "@adit/codec";
+import type { ReconnectTarget } from "@adit/role-network";
 
 /** Names one miner's connection; the shell never gives the same number twice. */
 export type MinerId = number;
@@ -12,14 +13,25 @@ export type TranslatorInput =
   | { readonly type: "line"; readonly miner: MinerId; readonly line: string }
   /** A miner's connection ended. */
   | { readonly type: "miner-gone"; readonly miner: MinerId }
-  /** An upstream connection is set up. */
-  | { readonly type: "upstream-up"; readonly setup: UpstreamSetup }
-  /** The upstream sent a message. */
-  | { readonly type: "upstream-message"; readonly message: MiningMessage | CommonMessage }
-  /** The upstream connection ended. */
-  | { readonly type: "upstream-down"; readonly reason: string }
-  /** Once a second. */
+  | SessionInput
+  /** Once a second, and once at the start. */
   | { readonly type: "tick" };
+
+/** Names one connection to an upstream; no number is given twice. */
+export type SessionId = number;
+
+/** What happens to a session. Byte fields of messages are views: what is kept is copied. */
+export type SessionInput =
+  /** Its connection is set up. */
+  | { readonly type: "session-up"; readonly session: SessionId; readonly setup: UpstreamSetup }
+  /** The upstream sent a message. */
+  | {
+      readonly type: "upstream-message";
+      readonly session: SessionId;
+      readonly message: MiningMessage | CommonMessage;
+    }
+  /** The connection could not be made, or has ended. */
+  | { readonly type: "session-down"; readonly session: SessionId; readonly reason: string };
 
 /** What the set-up of an upstream connection agreed on. */
 export interface UpstreamSetup {
@@ -37,10 +49,22 @@ export type TranslatorEffect =
   | { readonly type: "send-line"; readonly to: MinerId; readonly line: string }
   /** Flush what was sent to a miner, then close it. The core has forgotten it. */
   | { readonly type: "close-miner"; readonly miner: MinerId; readonly reason: string }
+  /** Connect over a route, by its place among them; to where the upstream asked to be reached, if it did. */
+  | {
+      readonly type: "begin-session";
+      readonly session: SessionId;
+      readonly route: number;
+      readonly to: ReconnectTarget | undefined;
+    }
+  /** Send what was sent before, then end the connection. The core has forgotten the session. */
+  | { readonly type: "end-session"; readonly session: SessionId; readonly reason: string }
   /** Send a message upstream; `worker` goes along as the TLV of extension 0x0002. */
-  | { readonly type: "send-upstream"; readonly message: MiningMessage; readonly worker: string | undefined }
-  /** End the upstream connection and dial again. */
-  | { readonly type: "close-upstream"; readonly reason: string }
+  | {
+      readonly type: "send-upstream";
+      readonly session: SessionId;
+      readonly message: MiningMessage;
+      readonly worker: string | undefined;
+    }
   | CountEffect<CounterName>
   | LogEffect;
 
@@ -66,5 +90,11 @@ export type CounterName =
   | "sharesUnanswered"
   /** Channels opened, refused and closed by the upstream. */
   | "channels"
+  /** Changes of the upstream that is mined at, by reason. */
+  | "switches"
+  /** Sessions with upstreams that ended, by reason. */
+  | "sessionFailures"
+  /** Reconnect messages of upstreams, by what became of them. */
+  | "reconnects"
   /** Messages of the upstream that break the protocol, by fault. */
   | "upstreamFaults";

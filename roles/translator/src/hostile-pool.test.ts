@@ -7,7 +7,7 @@ import { poolJob } from "./testing/pool-job.ts";
 const EXTRANONCE_SIZE = 20;
 
 function left(bench: Bench): readonly string[] {
-  return bench.effects.flatMap((effect) => (effect.type === "close-upstream" ? [effect.reason] : []));
+  return bench.effects.flatMap((effect) => (effect.type === "end-session" ? [effect.reason] : []));
 }
 
 function channelOf(bench: Bench): number {
@@ -33,7 +33,7 @@ describe("a pool is left for a job that", () => {
     const { length } = miner.notices;
     bench.fromPool({ ...usable, ...changes, channelId: channelOf(bench) });
     expect(left(bench)).toEqual([expect.stringMatching(reason)]);
-    expect([miner.notices.length, miner.closeReason, bench.core.trustsUpstream]).toEqual([length, undefined, false]);
+    expect([miner.notices.length, miner.closeReason]).toEqual([length, undefined]);
   });
 
   test("has a coinbase script longer than consensus allows", () => {
@@ -78,7 +78,7 @@ describe("a pool that", () => {
     for (let fault = 0; fault < 17; fault += 1) {
       bench.fromPool({ name: "CloseChannel", channelId: 4000 + fault, reasonCode: "" });
     }
-    expect(left(bench)).toEqual(["the upstream keeps breaking the protocol: unknown-channel"]);
+    expect(left(bench)).toEqual(["protocol-fault: the upstream keeps breaking the protocol: unknown-channel"]);
     expect(miner.closeReason).toBeUndefined();
   });
 
@@ -90,16 +90,6 @@ describe("a pool that", () => {
     expect(left(bench)).toEqual([]);
     bench.join();
     bench.tick(32);
-    expect(left(bench)[0]).toBe("the upstream gives no work");
-  });
-
-  test("credits work is dialled again first when it goes, one that did not is not", () => {
-    const bench = connectedBench();
-    expect(bench.core.trustsUpstream).toBe(true);
-    const miner = bench.join();
-    expect(bench.core.trustsUpstream).toBe(false);
-    miner.mine();
-    bench.disconnect();
-    expect(bench.core.trustsUpstream).toBe(true);
+    expect(left(bench)[0]).toBe("no-work: the upstream gives no work");
   });
 });

@@ -44,6 +44,21 @@ export function translatorMetrics(register: MetricsRegister, status: () => Trans
       "Shares that were not answered before their channel ended; credited or not",
     ),
     channels: labelled("sv2_translator_upstream_channels_total", "event", "Upstream channels opened, refused, closed"),
+    switches: labelled(
+      "sv2_translator_upstream_changes_total",
+      "reason",
+      "Changes of the upstream, or of the transport it is reached over",
+    ),
+    sessionFailures: labelled(
+      "sv2_translator_upstream_failures_total",
+      "reason",
+      "Connections to upstreams that ended",
+    ),
+    reconnects: labelled(
+      "sv2_translator_reconnects_total",
+      "result",
+      "Requests of upstreams to connect elsewhere, by what became of them",
+    ),
     upstreamFaults: labelled(
       "sv2_translator_upstream_faults_total",
       "code",

@@ -15,6 +15,7 @@ import { type ExtranonceLayout, extranonce1Of } from "./extranonce-layout.ts";
 import type { Outbox } from "./outbox.ts";
 import { RecentWork } from "./recent-work.ts";
 import type { RememberedHashrates } from "./remembered-hashrates.ts";
+import type { UpstreamSession } from "./upstream-session.ts";
 import { UpstreamWork } from "./upstream-work.ts";
 
 /** What every miner is treated by. */
@@ -199,6 +200,13 @@ export class Miner {
     if (this.#work === undefined) return;
     this.#work = undefined;
     this.#idleSince = this.#outbox.now;
+  }
+
+  /** The jobs of a session that was left are dead; those it has now are of another. */
+  retireSession(session: UpstreamSession): void {
+    const keeps = ({ upstream }: Sv1Job): boolean =>
+      !(upstream instanceof UpstreamWork) || upstream.link.session !== session;
+    this.#feed({ type: "retire-jobs", keeps });
   }
 
   /** A second has passed. */

@@ -14,7 +14,7 @@ import { Sv1Miner } from "./testing/sv1-miner.ts";
 
 const { hashing } = await loadCrypto();
 
-function eventually(check: () => void): Promise<void> {
+function eventually(check: () => void | Promise<void>): Promise<void> {
   return vi.waitFor(check, { timeout: 25_000, interval: 20 });
 }
 
@@ -150,6 +150,74 @@ describe("when the pool is killed and comes back with another prefix", () => {
       expect(translator.role.ready.length).toBeGreaterThan(1);
     },
   );
+});
+
+describe("a pool that asks to reconnect", () => {
+  test("moves its miners to the pool it names, and every share is credited by one of both", async () => {
+    const folder = await freshFolder();
+    await using first = await TestPool.start({ folder, transport: "tcp", serverId: 1 });
+    await using second = await TestPool.start({ folder, transport: "tcp", serverId: 2 });
+    await using translator = await startTranslator(folder, upstreamTable(first, "tcp"));
+    await using miner = await Sv1Miner.connect(translator.address, "account.one", hashing);
+    await eventually(() => expect(first.accepted.length).toBeGreaterThan(2));
+    const { host, port } = parseHostPort(second.tcpAddress);
+    await first.sendElsewhere(host, port);
+    await eventually(() => expect(second.accepted.length).toBeGreaterThan(2));
+    await eventually(() => expect(translator.status()).toMatchObject({ connections: { length: 1 } }));
+    expect([miner.ended, translator.role.notReady, first.rejected, second.rejected]).toEqual([undefined, [], [], []]);
+    expect(new Set(miner.results)).toEqual(new Set(["accepted"]));
+    expect(translator.status()["shares_unanswered"]).toBe(0);
+  });
+
+  test("to a pool under another key keeps its miners", async () => {
+    const folder = await freshFolder();
+    await using first = await TestPool.start({ folder, transport: "tcp", serverId: 1 });
+    await using stranger = await TestPool.start({ folder: await freshFolder(), transport: "tcp", serverId: 2 });
+    await using translator = await startTranslator(folder, upstreamTable(first, "tcp"));
+    await using miner = await Sv1Miner.connect(translator.address, "account.one", hashing);
+    await eventually(() => expect(first.accepted.length).toBeGreaterThan(0));
+    const { host, port } = parseHostPort(stranger.tcpAddress);
+    await first.sendElsewhere(host, port);
+    await eventually(async () =>
+      expect(await readFile(join(folder, "translator.log"), "utf8")).toContain(
+        "not signed by the configured authority key",
+      ),
+    );
+    const { length } = first.accepted;
+    await eventually(() => expect(first.accepted.length).toBeGreaterThan(length + 2));
+    expect([miner.ended, stranger.accepted]).toEqual([undefined, []]);
+  });
+});
+
+describe("an upstream over either transport", () => {
+  test("is reached by the preferred one again once that works, with the same socket and no share lost", async () => {
+    const folder = await freshFolder();
+    const away = await TestPool.start({ folder, transport: "iroh", serverId: 1 });
+    await away[Symbol.asyncDispose]();
+    await using pool = await TestPool.start({ folder, transport: "tcp", serverId: 1 });
+    const { host, port } = parseHostPort(pool.tcpAddress);
+    const udpPort = await freeUdpPort();
+    const table = `[fallback]
+hold_down_secs = 0
+[[upstreams]]
+transport = "dual"
+endpoint_id = "${away.endpointId}"
+direct_addresses = ["127.0.0.1:${udpPort}"]
+address = "${host}"
+port = ${port}
+authority_pubkey = "${pool.authority}"
+user_identity = "account"
+`;
+    await using translator = await startTranslator(folder, table);
+    await using miner = await Sv1Miner.connect(translator.address, "account.one", hashing);
+    await eventually(() => expect(pool.accepted.length).toBeGreaterThan(2));
+    expect(translator.status().upstream["transport"]).toBe("tcp");
+    await using back = await TestPool.start({ folder, transport: "iroh", serverId: 2, udpPort });
+    await eventually(() => expect(back.accepted.length).toBeGreaterThan(2));
+    expect(translator.status().upstream["transport"]).toBe("iroh");
+    expect([miner.ended, new Set(miner.results)]).toEqual([undefined, new Set(["accepted"])]);
+    expect([pool.rejected, back.rejected, translator.status()["shares_unanswered"]]).toEqual([[], [], 0]);
+  });
 });
 
 async function freeUdpPort(): Promise<number> {

@@ -1,11 +1,12 @@
 import { formatHostPort } from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
 import { isLoopback, type RoleContext, type RoleDefinition } from "@adit/role-kit";
-import { type Network, openNetwork, type UpstreamState } from "@adit/role-network";
+import { type Network, openNetwork, toUpstreamPolicy, transportsTo } from "@adit/role-network";
 import { sv1Limits, type TranslatorConfig, translatorConfig } from "./config.ts";
 import { translatorMetrics } from "./metrics.ts";
-import { Translator } from "./translator.ts";
+import { liveLimitKeys, Translator } from "./translator.ts";
 import { TranslatorCore, type TranslatorOptions } from "./translator-core.ts";
+import type { UpstreamRoute } from "./upstream-side.ts";
 
 /** The translator: Stratum V1 miners in, one Stratum V2 connection out. */
 export const translatorRole: RoleDefinition<TranslatorConfig> = {
@@ -16,35 +17,53 @@ export const translatorRole: RoleDefinition<TranslatorConfig> = {
   run,
 };
 
-async function run(config: TranslatorConfig, context: RoleContext): Promise<void> {
+async function run(config: TranslatorConfig, context: RoleContext<TranslatorConfig>): Promise<void> {
   const needsIroh = config.upstreams.some(({ transport }) => transport !== "tcp");
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
-  const core = new TranslatorCore(optionsOf(config, network));
+  const routes = routesOf(config);
+  const core = new TranslatorCore(optionsOf(config, network, routes));
   const metrics = translatorMetrics(context.metrics, () => core.status());
-  await using translator = new Translator({ config, context, network, core, metrics });
+  const readiness = new Readiness(context, core);
+  const onChange = (): void => readiness.update();
+  await using translator = new Translator({ config, context, network, core, metrics, routes, onChange });
   const address = formatHostPort({ host: config.downstreamAddress, port: config.downstreamPort });
   await using listener = await tcp().listen(address, { signal: context.signal });
+  context.onReload(liveLimitKeys, ({ limits }) => translator.setLimits(limits));
   warnIfPublic(config, context);
   context.log.info({ address: listener.address }, "accepting Stratum V1 miners");
-  context.setStatus(() => ({ ...statusOf(translator.state, network), ...core.status() }));
-  const details = {
+  context.setStatus(() => ({ ...statusOf(translator, network), ...core.status() }));
+  readiness.listening({
     downstream_address: listener.address,
     listeners: [{ transport: "tcp", protocol: "sv1", address: listener.address }],
     endpoint_id: network.endpointId,
-  };
-  await Promise.all([
-    translator.serve(listener),
-    translator.connect((state) => onUpstreamState(state, details, context)),
-  ]);
+  });
+  await Promise.all([translator.serve(listener), translator.connect()]);
 }
 
-/** Ready means: a miner that connects now gets work. */
-function onUpstreamState(state: UpstreamState, details: Record<string, unknown>, context: RoleContext): void {
-  if (state.state === "connected") return context.ready(details);
-  if (state.state === "connecting") return;
-  const seconds = (state.retryInMs / 1000).toFixed(1);
-  context.notReady("no upstream is connected");
-  context.log.warn({ reason: state.reason, retryInSecs: seconds }, "upstream not connected");
+/** Tells when it changes whether a miner that connects now gets work. */
+class Readiness {
+  readonly #context: RoleContext;
+  readonly #core: TranslatorCore;
+  #details: Record<string, unknown> | undefined;
+  #told: boolean | undefined;
+
+  constructor(context: RoleContext, core: TranslatorCore) {
+    this.#context = context;
+    this.#core = core;
+  }
+
+  listening(details: Record<string, unknown>): void {
+    this.#details = details;
+    this.update();
+  }
+
+  update(): void {
+    const { isServing } = this.#core;
+    if (this.#details === undefined || isServing === this.#told) return;
+    if (isServing) this.#context.ready(this.#details);
+    else if (this.#told !== undefined) this.#context.notReady("no upstream is connected");
+    this.#told = isServing;
+  }
 }
 
 /** Anyone on the way can read Stratum V1, and change where its work goes. */
@@ -56,7 +75,16 @@ function warnIfPublic({ downstreamAddress }: TranslatorConfig, { log }: RoleCont
   );
 }
 
-function optionsOf(config: TranslatorConfig, network: Network): TranslatorOptions {
+/** The ways to the upstreams, in order of preference. */
+function routesOf({ upstreams }: TranslatorConfig): readonly UpstreamRoute[] {
+  return upstreams.flatMap((entry, upstream) => {
+    const { address, port, endpointId } = entry;
+    const name = address === undefined ? (endpointId ?? `upstream ${upstream + 1}`) : `${address}:${port}`;
+    return transportsTo(entry).map((transport) => ({ upstream, name, transport }));
+  });
+}
+
+function optionsOf(config: TranslatorConfig, network: Network, routes: readonly UpstreamRoute[]): TranslatorOptions {
   const difficulty = config.downstreamDifficultyConfig;
   const extranonce2Size = config.downstreamExtranonce2Size;
   const { hashing } = network;
@@ -77,19 +105,20 @@ function optionsOf(config: TranslatorConfig, network: Network): TranslatorOption
       hashing,
       random: Math.random,
     },
+    plan: { routes, policy: toUpstreamPolicy(config.fallback) },
   };
 }
 
-function statusOf(state: UpstreamState, network: Network): Record<string, unknown> {
+function statusOf(translator: Translator, network: Network): Record<string, unknown> {
   const { listeners, connections } = network.status();
-  const upstream = connections.find(({ direction }) => direction === "upstream");
+  const upstream = translator.upstream();
   return {
     upstream: {
-      state: state.state,
-      reason: state.state === "waiting" ? state.reason : null,
-      transport: upstream?.["transport"] ?? null,
-      path: upstream?.["path"] ?? null,
-      rtt_ms: upstream?.["rtt_ms"] ?? null,
+      state: upstream.state,
+      reason: upstream.reason,
+      transport: upstream.connection?.transport ?? null,
+      path: upstream.connection?.path ?? null,
+      rtt_ms: upstream.connection?.rttMs ?? null,
     },
     listeners,
     connections,

@@ -1,12 +1,16 @@
 import { difficultyOf, hex } from "@adit/bitcoin";
 import type { ClientChannel, Totals } from "@adit/channels";
+import type { InUse, RouteState } from "@adit/network-helpers";
 import { peerText } from "@adit/role-kit";
 import type { CounterName } from "./effects.ts";
 import type { Miner } from "./miner.ts";
 import type { Uplink } from "./uplink.ts";
+import type { UpstreamRoute } from "./upstream-side.ts";
 
 /** The core's part of the status document, as JSON spells it. */
 export interface TranslatorStatus {
+  /** The ways to upstreams, in order of preference. */
+  readonly upstream_routes: readonly RouteStatus[];
   readonly upstream_channels: readonly UplinkStatus[];
   readonly miners: readonly MinerStatus[];
   /** Hashes a second of all miners, as their shares of the last ten minutes prove. */
@@ -19,6 +23,17 @@ export interface TranslatorStatus {
   readonly shares_acknowledged: number;
   readonly shares_unanswered: number;
   readonly shares_rejected_upstream_by_reason: Readonly<Record<string, number>>;
+  /** How often another upstream, or another transport to it, came into use. */
+  readonly upstream_changes: number;
+}
+
+/** A way to an upstream. */
+export interface RouteStatus {
+  readonly name: string;
+  readonly transport: "tcp" | "iroh";
+  /** Left alone for a while, being tried, or standing. */
+  readonly state: RouteState["phase"];
+  readonly in_use: boolean;
 }
 
 /** One upstream channel, or the wish for one. */
@@ -55,6 +70,9 @@ export interface MinerStatus {
 export function statusOf(from: {
   readonly miners: Iterable<Miner>;
   readonly uplinks: Iterable<Uplink>;
+  readonly routes: readonly UpstreamRoute[];
+  readonly inUse: InUse;
+  readonly states: readonly RouteState[];
   readonly totals: Totals<CounterName>;
 }): TranslatorStatus {
   const miners = [...from.miners].map(minerStatus);
@@ -63,6 +81,12 @@ export function statusOf(from: {
   const sum = (counter: CounterName): number =>
     Object.values(byLabel(counter)).reduce((total, count) => total + count, 0);
   return {
+    upstream_routes: from.routes.map(({ name, transport }, at) => ({
+      name,
+      transport,
+      state: from.states[at]?.phase ?? "resting",
+      in_use: at === from.inUse,
+    })),
     upstream_channels: [...from.uplinks].map(uplinkStatus),
     miners,
     hashrate: miners.reduce((total, { hashrate }) => total + hashrate, 0),
@@ -74,14 +98,16 @@ export function statusOf(from: {
     shares_acknowledged: sum("sharesAcknowledged"),
     shares_unanswered: sum("sharesUnanswered"),
     shares_rejected_upstream_by_reason: byLabel("sharesRejectedUpstream"),
+    upstream_changes: sum("switches"),
   };
 }
 
 function uplinkStatus(uplink: Uplink): UplinkStatus {
-  const { state } = uplink;
+  const { active } = uplink;
+  const channel = active?.channel;
   return {
-    state: state.phase,
-    ...(state.phase === "open" ? channelStatus(state.channel) : noChannel),
+    state: active?.state.phase ?? "closed",
+    ...(channel === undefined ? noChannel : channelStatus(channel)),
     miners: uplink.miners.size,
     nominal_hashrate: uplink.nominalHashrate,
   };

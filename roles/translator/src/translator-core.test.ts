@@ -510,15 +510,6 @@ describe("the upstream's messages", () => {
     expect([miner.results, bench.sent("SubmitSharesExtended")]).toEqual([["21 Stale job"], []]);
   });
 
-  test("asking to reconnect ends the connection, and whoever is dialled next is who the config names", () => {
-    const bench = connectedBench();
-    const effects = bench.core.handle(
-      { type: "upstream-message", message: { name: "Reconnect", newHost: "evil.example", newPort: 1 } },
-      bench.now,
-    );
-    expect(effects).toEqual([{ type: "close-upstream", reason: "the upstream asked to reconnect" }]);
-  });
-
   test("regrouped channels go on getting their new group's jobs", () => {
     const bench = connectedBench(separate);
     const miner = bench.join();

@@ -1,22 +1,26 @@
-import type { MinerId, TranslatorEffect, TranslatorInput } from "./effects.ts";
+import type { MinerId, SessionId, TranslatorEffect, TranslatorInput } from "./effects.ts";
 import { Miner, type MinerRules } from "./miner.ts";
 import { Outbox } from "./outbox.ts";
 import { RememberedHashrates } from "./remembered-hashrates.ts";
 import { statusOf, type TranslatorStatus } from "./status.ts";
-import { type UpstreamRules, UpstreamSide } from "./upstream-side.ts";
+import type { UpstreamRules } from "./upstream-session.ts";
+import { type UpstreamPlan, UpstreamSide, type UpstreamState } from "./upstream-side.ts";
 
 /** What a translator is made with. */
 export interface TranslatorOptions {
   readonly miners: MinerRules;
   readonly upstream: UpstreamRules;
+  readonly plan: UpstreamPlan;
 }
 
 /**
  * The translator without its sockets: what miners and the upstream say in, what to tell them out. No input makes it
  * throw.
  *
- * When the upstream is lost miners stay connected. Their jobs are dead, since no other connection knows them: late
- * shares are answered as stale, and no work is made up. The first job of the next channel puts them back to work.
+ * The upstream is chosen by what it does. Another is mined at as soon as it has given work, and the one that was left
+ * still gets the shares that come late. When there is none miners stay connected. Their jobs are dead, since no other
+ * connection knows them: late shares are answered as stale, and no work is made up. The first job of the next channel
+ * puts them back to work.
  */
 export class TranslatorCore {
   readonly #options: TranslatorOptions;
@@ -27,7 +31,7 @@ export class TranslatorCore {
 
   constructor(options: TranslatorOptions) {
     this.#options = options;
-    this.#upstream = new UpstreamSide(options.upstream, this.#outbox);
+    this.#upstream = new UpstreamSide(options.upstream, options.plan, this.#outbox);
   }
 
   /** Takes an input at a time in milliseconds that never runs backwards; returns what to do, in order. */
@@ -39,14 +43,26 @@ export class TranslatorCore {
     return effects;
   }
 
-  /** Whether the upstream that is or was connected last is the one to dial first when the connection ends. */
-  get trustsUpstream(): boolean {
-    return this.#upstream.deservesTrust;
+  /** Whether a miner that connects now gets work, at once or as soon as the upstream is dialled again. */
+  get isServing(): boolean {
+    return this.#upstream.isServing;
+  }
+
+  /** The session that is mined in, if there is one. */
+  get session(): SessionId | undefined {
+    return this.#upstream.session;
+  }
+
+  /** Where the translator stands with its upstream, and why the last one was lost; null while there is one. */
+  get upstream(): UpstreamState {
+    return this.#upstream.state;
   }
 
   /** A snapshot, for monitoring. */
   status(): TranslatorStatus {
-    return statusOf({ miners: this.#miners.values(), uplinks: this.#upstream.uplinks, totals: this.#outbox.totals });
+    const { inUse, states, uplinks } = this.#upstream;
+    const { routes } = this.#options.plan;
+    return statusOf({ miners: this.#miners.values(), uplinks, routes, inUse, states, totals: this.#outbox.totals });
   }
 
   #dispatch(input: TranslatorInput): void {
@@ -59,12 +75,10 @@ export class TranslatorCore {
         this.#miners.get(input.miner)?.gone();
         this.#miners.delete(input.miner);
         return;
-      case "upstream-up":
-        return this.#upstream.up(input.setup);
+      case "session-up":
       case "upstream-message":
-        return this.#upstream.message(input.message);
-      case "upstream-down":
-        return this.#upstream.down(input.reason);
+      case "session-down":
+        return this.#upstream.onSession(input);
       case "tick":
         for (const miner of this.#miners.values()) miner.tick();
         return this.#upstream.tick();

@@ -1,13 +1,14 @@
-import { REQUIRES_FIXED_VERSION, WORKER_HASHRATE_TRACKING, workerTlvs } from "@adit/codec";
-import { type ByteStream, type Listener, type Sv2Connection, within } from "@adit/network-helpers";
-import { describeError, peerFields, peerText, type RoleContext } from "@adit/role-kit";
-import { isNegotiation, keepConnected, type Network, Outbound, type UpstreamState } from "@adit/role-network";
+import { aborted, type ByteStream, type ConnectionInfo, type Listener } from "@adit/network-helpers";
+import { describeError, peerFields, type RoleContext } from "@adit/role-kit";
+import type { Network } from "@adit/role-network";
 import { Admission } from "./admission.ts";
-import type { TranslatorConfig, TranslatorUpstream } from "./config.ts";
-import type { MinerId, TranslatorEffect, TranslatorInput } from "./effects.ts";
+import type { TranslatorConfig } from "./config.ts";
+import type { MinerId, SessionId, TranslatorEffect, TranslatorInput } from "./effects.ts";
 import type { TranslatorMetrics } from "./metrics.ts";
 import { MinerConnection } from "./miner-connection.ts";
 import type { TranslatorCore } from "./translator-core.ts";
+import { UpstreamConnection } from "./upstream-connection.ts";
+import type { UpstreamRoute, UpstreamState } from "./upstream-side.ts";
 
 /** What a {@link Translator} is made of. */
 export interface TranslatorParts {
@@ -16,35 +17,49 @@ export interface TranslatorParts {
   readonly network: Network;
   readonly core: TranslatorCore;
   readonly metrics: TranslatorMetrics;
+  readonly routes: readonly UpstreamRoute[];
+  /** Called after whatever may have changed what the core says of itself. */
+  readonly onChange: () => void;
 }
 
-/** How long shares on their way upstream may take when the translator stops, in milliseconds. */
-const FLUSH_MS = 2000;
-/** Bytes that may wait for an upstream: some ten thousand shares. */
-const MAX_WAITING_BYTES = 1024 * 1024;
+/** The keys of the config that {@link Translator.setLimits} takes over. */
+export const liveLimitKeys: readonly string[] = [
+  "limits.max_miners",
+  "limits.max_miners_per_source",
+  "limits.new_miners_per_second",
+  "limits.new_miners_burst",
+  "limits.max_outbound_bytes",
+];
 
 /** The shell around the core: gives it what comes in, in the order it comes, and does what it says. */
 export class Translator implements AsyncDisposable {
   readonly #parts: TranslatorParts;
   readonly #admission: Admission;
+  #limits: TranslatorConfig["limits"];
   readonly #miners = new Map<MinerId, MinerConnection>();
   readonly #running = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
-  #upstream: Outbound<"mining"> | undefined;
-  #closeUpstream: ((reason: string) => void) | undefined;
-  #state: UpstreamState = { state: "connecting" };
+  readonly #upstreams = new Map<SessionId, UpstreamConnection>();
   #lastMiner = 0;
-  #wanted: (() => void) | undefined;
 
   constructor(parts: TranslatorParts) {
     this.#parts = parts;
-    this.#admission = new Admission(parts.config.limits);
+    this.#limits = parts.config.limits;
+    this.#admission = new Admission(this.#limits);
     this.#timer = setInterval(() => this.#dispatch({ type: "tick" }), 1000);
   }
 
-  /** Where the translator stands with its upstream. */
-  get state(): UpstreamState {
-    return this.#state;
+  /** Takes over the limits of {@link liveLimitKeys} for miners that connect from now on; nobody who is in has to leave. */
+  setLimits(limits: TranslatorConfig["limits"]): void {
+    this.#limits = limits;
+    this.#admission.setLimits(limits);
+  }
+
+  /** Where the translator stands with its upstream, and the connection that is mined over, if there is one. */
+  upstream(): UpstreamState & { readonly connection: ConnectionInfo | undefined } {
+    const { session, upstream } = this.#parts.core;
+    const connection = session === undefined ? undefined : this.#upstreams.get(session)?.connection;
+    return { ...upstream, connection: connection?.info() };
   }
 
   /** Takes miners until the listener stops. */
@@ -60,31 +75,12 @@ export class Translator implements AsyncDisposable {
     }
   }
 
-  /** Keeps an upstream connected until `signal` aborts: the first that can be reached, in the config's order. */
-  async connect(onState: (state: UpstreamState) => void): Promise<void> {
-    const { upstreams } = this.#parts.config;
-    let at = 0;
-    await keepConnected({
-      signal: this.#parts.context.signal,
-      idle: () => this.#untilWanted(),
-      onState: (state) => {
-        this.#state = state;
-        onState(state);
-      },
-      attempt: async (connected) => {
-        const upstream = upstreams[at % upstreams.length];
-        if (upstream === undefined) return;
-        let worked = false;
-        try {
-          await this.#serveUpstream(upstream, () => {
-            worked = true;
-            connected();
-          });
-        } finally {
-          if (!worked || !this.#parts.core.trustsUpstream) at += 1;
-        }
-      },
-    });
+  /** Tries upstreams and mines at the best, until `signal` aborts; then lets go of all, after what was sent to them. */
+  async connect(): Promise<void> {
+    const { signal } = this.#parts.context;
+    this.#dispatch({ type: "tick" });
+    await aborted(signal);
+    for (const connection of this.#upstreams.values()) connection.end();
   }
 
   /** Closes every miner after what was sent to it. */
@@ -94,28 +90,17 @@ export class Translator implements AsyncDisposable {
     await Promise.all(this.#running);
   }
 
-  /** Pools close a connection without channels after a while. Until there is a miner, there is no need for another. */
-  #untilWanted(): Promise<void> | undefined {
-    if (this.#miners.size > 0) return undefined;
-    const { signal, log } = this.#parts.context;
-    log.info("upstream let go; it is dialled again when a miner comes");
-    return new Promise((resolve) => {
-      this.#wanted = () => resolve();
-      signal.addEventListener("abort", this.#wanted, { once: true });
-    });
-  }
-
   async #serveMiner(stream: ByteStream): Promise<void> {
-    const { limits } = this.#parts.config;
+    const { maxLineBytes } = this.#parts.config.limits;
+    const { maxOutboundBytes } = this.#limits;
     this.#lastMiner += 1;
     const miner = this.#lastMiner;
     const connection = new MinerConnection(stream, {
-      maxLineBytes: limits.maxLineBytes,
-      maxOutboundBytes: limits.maxOutboundBytes,
+      maxLineBytes,
+      maxOutboundBytes,
       onLine: (line) => this.#dispatch({ type: "line", miner, line }),
     });
     this.#miners.set(miner, connection);
-    this.#wanted?.();
     this.#dispatch({ type: "miner-connected", miner, peer: stream.peer });
     const fault = await connection.run();
     this.#miners.delete(miner);
@@ -131,48 +116,29 @@ export class Translator implements AsyncDisposable {
     this.#dispatch({ type: "miner-gone", miner });
   }
 
-  async #serveUpstream(upstream: TranslatorUpstream, connected: () => void): Promise<void> {
-    const { config, context, network } = this.#parts;
+  #begin({ session, route: at, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
+    const { config, network, routes } = this.#parts;
+    const route = routes[at];
+    const entry = route === undefined ? undefined : config.upstreams[route.upstream];
+    if (route === undefined || entry === undefined || this.#parts.context.signal.aborted) return;
     const { supportedExtensions, requiredExtensions } = config;
-    const requestExtensions = [...new Set([...supportedExtensions, ...requiredExtensions])];
-    // Rolling the version is wanted but not required: miners can do without, and each job says whether it may be done.
-    const hello = { protocol: "mining", flags: 0, requestExtensions, requiredExtensions } as const;
-    await using connection = await network.dial(upstream, hello, { signal: context.signal });
-    const stop = (): void => this.#closeUpstream?.("stopping");
-    const ended = new Promise<string>((resolve) => {
-      this.#closeUpstream = resolve;
+    const connection = new UpstreamConnection({
+      session,
+      entry,
+      transport: route.transport,
+      to,
+      requestExtensions: [...new Set([...supportedExtensions, ...requiredExtensions])],
+      requiredExtensions,
+      network,
+      say: (input) => this.#dispatch(input),
     });
-    context.signal.addEventListener("abort", stop, { once: true });
-    let reason = "the upstream ended the connection";
-    try {
-      this.#upstream = new Outbound(connection, {
-        maxWaitingBytes: MAX_WAITING_BYTES,
-        tlvByteOrder: upstream.tlvByteOrder,
-      });
-      this.#dispatch({ type: "upstream-up", setup: setupOf(connection, upstream) });
-      connected();
-      const asked = await Promise.race([this.#read(connection), ended]);
-      if (asked !== undefined) throw new Error(asked);
-    } catch (error) {
-      reason = peerText(error instanceof Error ? error.message : String(error));
-      throw error;
-    } finally {
-      context.signal.removeEventListener("abort", stop);
-      await within(FLUSH_MS, this.#upstream?.flushed() ?? Promise.resolve());
-      this.#upstream = undefined;
-      this.#closeUpstream = undefined;
-      if (!context.signal.aborted) this.#dispatch({ type: "upstream-down", reason });
-    }
-  }
-
-  async #read(connection: Sv2Connection<"mining">): Promise<undefined> {
-    for await (const { message } of connection.messages) {
-      if (!isNegotiation(message)) this.#dispatch({ type: "upstream-message", message });
-    }
+    this.#upstreams.set(session, connection);
+    this.#track(connection.run().finally(() => this.#upstreams.delete(session)));
   }
 
   #dispatch(input: TranslatorInput): void {
     for (const effect of this.#parts.core.handle(input, clock())) this.#perform(effect);
+    this.#parts.onChange();
   }
 
   #perform(effect: TranslatorEffect): void {
@@ -182,13 +148,26 @@ export class Translator implements AsyncDisposable {
       case "close-miner":
         return this.#track(this.#miners.get(effect.miner)?.close() ?? Promise.resolve());
       case "send-upstream":
-        return this.#upstream?.send(effect.message, workerTlvs(effect.worker));
-      case "close-upstream":
-        return this.#closeUpstream?.(effect.reason);
+      case "begin-session":
+      case "end-session":
+        return this.#performUpstream(effect);
       case "count":
         return this.#parts.metrics[effect.counter](effect.label, effect.by);
       case "log":
-        return this.#parts.context.log[effect.level](peerFields(effect.fields), effect.event);
+        return this.#parts.context.log[effect.level](peerFields(effect.fields), effect.event.replaceAll("-", " "));
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #performUpstream(effect: Extract<TranslatorEffect, { readonly session: SessionId }>): void {
+    switch (effect.type) {
+      case "begin-session":
+        return this.#begin(effect);
+      case "end-session":
+        return this.#upstreams.get(effect.session)?.end();
+      case "send-upstream":
+        return this.#upstreams.get(effect.session)?.send(effect.message, effect.worker);
       default:
         effect satisfies never;
     }
@@ -203,12 +182,4 @@ export class Translator implements AsyncDisposable {
 /** Milliseconds that never run backwards, whatever the wall clock does, and read as unix time. */
 function clock(): number {
   return performance.timeOrigin + performance.now();
-}
-
-function setupOf(connection: Sv2Connection<"mining">, { userIdentity }: TranslatorUpstream) {
-  return {
-    userIdentity,
-    fixedVersion: (connection.accepted.flags & REQUIRES_FIXED_VERSION) !== 0,
-    namesWorkers: connection.extensions.has(WORKER_HASHRATE_TRACKING),
-  };
 }

@@ -1,72 +1,86 @@
-import { displayHash, MAX_TARGET, meetsTarget, type ShareHashing, targetToBytes } from "@adit/bitcoin";
-import { type ClientChannel, type ClientEvent, defaultClientLimits, MiningClient } from "@adit/channels";
-import { type CommonMessage, type MiningMessage, u256 } from "@adit/codec";
+import { meetsTarget } from "@adit/bitcoin";
+import { TokenBucket } from "@adit/channels";
+import {
+  type ChoiceDecision,
+  type InUse,
+  type RouteState,
+  UpstreamChoice,
+  type UpstreamPolicy,
+} from "@adit/network-helpers";
+import type { ReconnectTarget } from "@adit/role-network";
 import type { Sv1Share } from "@adit/sv1";
-import type { UpstreamSetup } from "./effects.ts";
-import { assumedLayout, type ExtranonceLayout, extranonceSizesToAsk, layOutExtranonce } from "./extranonce-layout.ts";
-import { JobInspector } from "./job-fault.ts";
+import type { SessionId, SessionInput } from "./effects.ts";
+import { assumedLayout, type ExtranonceLayout } from "./extranonce-layout.ts";
+import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { Miner, MinerHost } from "./miner.ts";
 import { MinerIndexes } from "./miner-indexes.ts";
 import type { Outbox } from "./outbox.ts";
 import { Uplink } from "./uplink.ts";
-import { UpstreamTrust } from "./upstream-trust.ts";
-import { UpstreamWork } from "./upstream-work.ts";
-import { workerName } from "./worker-name.ts";
+import type { UpstreamLink } from "./upstream-link.ts";
+import { type SessionHost, type UpstreamRules, UpstreamSession } from "./upstream-session.ts";
+import { UpstreamSessions } from "./upstream-sessions.ts";
+import type { UpstreamWork } from "./upstream-work.ts";
 
-/** How the upstream is used. */
-export interface UpstreamRules {
-  /** All miners on one channel, or each on its own. */
-  readonly aggregateChannels: boolean;
-  readonly extranonce2Size: number;
-  /** Past jobs of a channel to remember; undefined for the default. */
-  readonly maxPastJobs: number | undefined;
-  readonly hashing: ShareHashing;
-  /** Draws from [0, 1). */
-  readonly random: () => number;
+/** A way to an upstream, for logs and the status. */
+export interface UpstreamRoute {
+  /** Place of the upstream in the config. */
+  readonly upstream: number;
+  readonly name: string;
+  readonly transport: "tcp" | "iroh";
 }
 
-/** What the open request says instead of a limit: any target is easy enough for us. */
-const ANY_TARGET = u256(targetToBytes(MAX_TARGET));
-/** Requests that wait for their answer at once. */
-const MAX_OPENING = 512;
+/** Where a translator stands with its upstream. */
+export interface UpstreamState {
+  /** Being mined at; none, and none needed; none, and one wanted. */
+  readonly state: "connected" | "idle" | "waiting";
+  /** Why the last one was lost or could not be had; null while there is one. May hold text of the peer. */
+  readonly reason: string | null;
+}
+
+/** Which upstreams there are. */
+export interface UpstreamPlan {
+  /** The ways to them, in order of preference. */
+  readonly routes: readonly UpstreamRoute[];
+  readonly policy: UpstreamPolicy;
+}
+
 /** A miner whose channel takes longer than this is answered without it. */
 const PLACING_PATIENCE_MS = 5000;
+/** Requests to reconnect that are followed: more than these at once, and more often, is a fault. */
+const RECONNECTS = { burst: 3, perSecond: 1 / 60 };
 
-/** What is logged of an event, where it has it. */
-type LoggedEvent = { readonly channel: ClientChannel } & {
-  readonly [field in "errorCode" | "sequenceNumber" | "lastSequenceNumber" | "count"]?: string | number;
-};
-
-interface Connected {
-  readonly setup: UpstreamSetup;
-  readonly client: MiningClient;
-  readonly jobs: JobInspector;
-  readonly byRequest: Map<number, Uplink>;
-  readonly byChannel: Map<ClientChannel, Uplink>;
-  /** It has been said that its target is too easy. */
-  isTooEasy: boolean;
-}
-
-/** The upstream half of the core: channels, their jobs, and the shares that go up. */
-export class UpstreamSide implements MinerHost {
+/** The upstream half of the core: which upstream is mined at, the sessions with it and better ones, and who mines in which. */
+export class UpstreamSide implements MinerHost, SessionHost {
   readonly #rules: UpstreamRules;
+  readonly #plan: UpstreamPlan;
   readonly #outbox: Outbox;
+  readonly #choice: UpstreamChoice<FailureCode>;
+  readonly #sessions: UpstreamSessions;
   readonly #uplinks = new Set<Uplink>();
   readonly #byMiner = new Map<Miner, { readonly uplink: Uplink; readonly since: number }>();
   /** Miners that wait for their extranonce. */
   readonly #waiting = new Set<Miner>();
   readonly #indexes: MinerIndexes;
-  #connected: Connected | undefined;
-  /** Of the present connection, or the last. */
-  #trust = new UpstreamTrust();
+  readonly #reconnects: TokenBucket;
+  /** Not carried out yet. One decision may lead to others, which come after those that were made with it. */
+  readonly #decisions: ChoiceDecision<FailureCode>[] = [];
+  #isDeciding = false;
   #lastRequestId = 0;
+  #trouble: string | null = null;
+  /** Whether the upstream let go of a connection that no miner needed. */
+  #isIdle = false;
   /** What to tell a miner that cannot wait for its channel: what channels were like so far. */
   #usualLayout: ExtranonceLayout;
 
-  constructor(rules: UpstreamRules, outbox: Outbox) {
+  constructor(rules: UpstreamRules, plan: UpstreamPlan, outbox: Outbox) {
+    const { policy, routes } = plan;
     this.#rules = rules;
+    this.#plan = plan;
     this.#outbox = outbox;
+    this.#choice = new UpstreamChoice({ routes, policy, soloAfterMs: undefined, random: rules.random }, outbox.now);
+    this.#sessions = new UpstreamSessions(outbox, (id, route, to) => this.#newSession(id, route, to));
     this.#indexes = new MinerIndexes(Math.floor(rules.random() * 0xffff));
+    this.#reconnects = new TokenBucket(RECONNECTS, outbox.now);
     this.#usualLayout = assumedLayout(rules.extranonce2Size);
     if (rules.aggregateChannels) this.#uplinks.add(new Uplink());
   }
@@ -76,9 +90,30 @@ export class UpstreamSide implements MinerHost {
     return this.#uplinks;
   }
 
-  /** Whether the upstream that is or was connected last is the one to dial first when the connection ends. */
-  get deservesTrust(): boolean {
-    return this.#trust.deserved;
+  /** What is mined at now. */
+  get inUse(): InUse {
+    return this.#choice.inUse;
+  }
+
+  /** Where each route stands. */
+  get states(): readonly RouteState[] {
+    return this.#choice.states;
+  }
+
+  /** The session that is mined in, if there is one. */
+  get session(): SessionId | undefined {
+    return this.#current?.id;
+  }
+
+  /** Where the translator stands with its upstream. */
+  get state(): UpstreamState {
+    if (typeof this.inUse === "number") return { state: "connected", reason: null };
+    return { state: this.#isIdle ? "idle" : "waiting", reason: this.#trouble };
+  }
+
+  /** Whether a miner that connects now gets work, at once or as soon as the upstream is dialled again. */
+  get isServing(): boolean {
+    return typeof this.inUse === "number" || this.#isIdle;
   }
 
   join(miner: Miner): void {
@@ -89,9 +124,11 @@ export class UpstreamSide implements MinerHost {
     uplink.miners.add(miner);
     this.#byMiner.set(miner, { uplink, since: this.#outbox.now });
     this.#waiting.add(miner);
-    this.#open(uplink);
-    if (uplink.state.phase === "open") this.#settle(miner, uplink);
-    else if (this.#connected === undefined) this.#placeAnyway(miner);
+    this.#isIdle = false;
+    this.#openDue();
+    if (uplink.active?.state.phase === "open") this.#settle(miner, uplink.active);
+    else if (this.#current === undefined) this.#placeAnyway(miner);
+    this.#decide(this.#choice.wanted(this.#outbox.now));
   }
 
   leave(miner: Miner): void {
@@ -103,86 +140,110 @@ export class UpstreamSide implements MinerHost {
     uplink.miners.delete(miner);
     if (this.#rules.aggregateChannels) return;
     this.#uplinks.delete(uplink);
-    if (uplink.state.phase === "open") this.#closeChannel(uplink.state.channel, "miner-disconnected");
+    for (const session of this.#sessions.all) session.forget(uplink);
   }
 
   submit(work: UpstreamWork, share: Sv1Share): void {
-    const { job, channel } = work;
-    if (!meetsTarget(share.hash, job.targetBytes)) return this.#outbox.count("sharesBelowUpstreamTarget");
-    if (this.#connected === undefined || !channel.open) return this.#outbox.count("sharesUnanswered");
-    const worker = this.#connected.setup.namesWorkers ? workerName(share.userName) : undefined;
-    this.#outbox.count("sharesSubmitted");
-    this.#trust.submitted(this.#outbox.now);
-    const message = work.submit(share);
-    const { channelId, sequenceNumber } = message;
-    this.#outbox.log("debug", "share sent upstream", { channelId, sequenceNumber, hash: displayHash(share.hash) });
-    this.#outbox.emit({ type: "send-upstream", message, worker });
+    if (!meetsTarget(share.hash, work.job.targetBytes)) return this.#outbox.count("sharesBelowUpstreamTarget");
+    work.link.session.submit(work, share);
   }
 
   keepsBack(): void {
-    const connected = this.#connected;
-    if (connected === undefined || connected.isTooEasy) return;
-    connected.isTooEasy = true;
-    this.#outbox.log(
-      "warn",
-      "the upstream's target is too easy for the rate miners may send at; they are held harder",
-      {},
-    );
+    this.#current?.keepsBack();
   }
 
-  /** A connection is set up. */
-  up(setup: UpstreamSetup): void {
-    const { hashing, maxPastJobs = defaultClientLimits.maxPastJobs } = this.#rules;
-    const client = new MiningClient({ hashing, limits: { ...defaultClientLimits, maxPastJobs } });
-    const jobs = new JobInspector();
-    this.#connected = { setup, client, jobs, byRequest: new Map(), byChannel: new Map(), isTooEasy: false };
-    this.#trust = new UpstreamTrust();
-    this.#openDue();
-  }
-
-  /** The connection is gone. Channels and jobs die with it: the next connection knows none of them. */
-  down(reason: string): void {
-    const connected = this.#connected;
-    if (connected === undefined) return;
-    this.#connected = undefined;
-    let unanswered = 0;
-    for (const uplink of this.#uplinks) {
-      if (uplink.state.phase === "open") unanswered += uplink.state.channel.pendingSubmits;
-      uplink.lost();
-      for (const miner of uplink.miners) miner.retire();
+  /** Something happened to a session. What is said to one that has ended meanwhile is of no interest. */
+  onSession(input: SessionInput): void {
+    const session = this.#sessions.find(input.session);
+    if (session === undefined) return;
+    switch (input.type) {
+      case "session-up":
+        session.up(input.setup);
+        return this.#openDue();
+      case "upstream-message":
+        return session.message(input.message);
+      case "session-down":
+        return this.#down(session, input.reason);
+      default:
+        input satisfies never;
     }
-    this.#indexes.releaseRetired();
-    this.#outbox.count("sharesUnanswered", "", unanswered);
-    this.#outbox.log("warn", "upstream lost; miners stay connected", { reason, unansweredShares: unanswered });
-    for (const miner of this.#waiting) this.#placeAnyway(miner);
   }
 
-  /** A message came. */
-  message(message: MiningMessage | CommonMessage): void {
-    const connected = this.#connected;
-    if (connected === undefined) return;
-    for (const event of connected.client.handle(message, this.#outbox.now)) this.#onEvent(event, connected);
-    if (message.name === "SetNewPrevHash") this.#retireWithoutJob();
-  }
-
-  /** A second has passed. */
+  /** A second has passed, or it is the start. */
   tick(): void {
     const { now } = this.#outbox;
+    const wanting = this.#byMiner.size > 0;
     this.#openDue();
     this.#giveHeld();
-    this.#judge();
-    for (const uplink of this.#uplinks) {
-      const nominalHashRate = uplink.nominalDue(now);
-      if (nominalHashRate === undefined || uplink.state.phase !== "open") continue;
-      uplink.told(nominalHashRate);
-      const { channelId } = uplink.state.channel;
-      const message = { name: "UpdateChannel", channelId, nominalHashRate, maximumTarget: ANY_TARGET } as const;
-      this.#outbox.emit({ type: "send-upstream", message, worker: undefined });
+    for (const session of this.#sessions.all) session.tick({ wanting, inUse: session === this.#current });
+    for (const session of this.#sessions.left(now)) {
+      if (session.isOverdue || !this.#isNeeded(session.session)) this.#end(session.session, "not-needed");
     }
+    for (const session of this.#sessions.late(now)) {
+      this.#fail(session, {
+        code: "reconnect-failed",
+        detail: "no work came from where the upstream asked to be reached",
+      });
+    }
+    this.#decide(this.#choice.tick(now));
     for (const miner of this.#waiting) {
       const since = this.#byMiner.get(miner)?.since ?? now;
       if (now - since >= PLACING_PATIENCE_MS) this.#placeAnyway(miner);
     }
+  }
+
+  opened(link: UpstreamLink): void {
+    const { uplink } = link;
+    if (link.state.phase === "open" && link.state.layout.fixedExtranonce1 === null) {
+      this.#usualLayout = link.state.layout;
+    }
+    if (uplink.active !== undefined && uplink.active !== link) return;
+    if (link.session !== this.#current) return;
+    uplink.active = link;
+    for (const miner of uplink.miners) this.#settle(miner, link);
+  }
+
+  refused({ uplink }: UpstreamLink): void {
+    for (const miner of uplink.miners) if (this.#waiting.has(miner)) this.#placeAnyway(miner);
+  }
+
+  worked(link: UpstreamLink, work: UpstreamWork, tipChanged: boolean): void {
+    const { uplink, session } = link;
+    if (uplink.active !== link) {
+      if (session === this.#current) this.#move(link);
+      else this.#becomeReady(session);
+      return;
+    }
+    // Jobs of the old tip are dead for every channel of the connection, which all build on the same one.
+    if (tipChanged && this.#minesOnlyIn(session)) this.#indexes.releaseRetired();
+    if (!uplink.mayTell(work.fresh.clean)) return;
+    for (const miner of uplink.miners) if (miner.placed) miner.give(work, false);
+  }
+
+  stopped({ uplink }: UpstreamLink): void {
+    uplink.retire();
+  }
+
+  failed(session: UpstreamSession, failure: Failure): void {
+    this.#fail(session, failure);
+  }
+
+  asked(session: UpstreamSession, to: ReconnectTarget): void {
+    const refusal = this.#reconnectRefusal(session);
+    this.#outbox.count("reconnects", refusal ?? "followed");
+    const fields = { ...this.#describe(session.route), newHost: to.newHost, newPort: to.newPort };
+    if (refusal !== undefined) return this.#outbox.log("debug", "reconnect-not-followed", { ...fields, refusal });
+    this.#outbox.log("info", "upstream-asks-to-reconnect", fields);
+    this.#sessions.succeed(session, to);
+  }
+
+  credited(session: UpstreamSession): void {
+    this.#choice.proven(session.route);
+  }
+
+  /** The session that is mined in. */
+  get #current(): UpstreamSession | undefined {
+    return typeof this.inUse === "number" ? this.#sessions.of(this.inUse) : undefined;
   }
 
   #uplinkForOneMore(): Uplink {
@@ -192,193 +253,56 @@ export class UpstreamSide implements MinerHost {
     return own;
   }
 
+  /**
+   * Asks for the channels that are due: all in the session that is mined in, or may be at once; in one that is only tried,
+   * the first, which shows whether there is work. Without miners there is nothing to ask, and being set up is enough.
+   */
   #openDue(): void {
-    for (const uplink of this.#uplinks) this.#open(uplink);
-  }
-
-  /** Asks for a channel, if there is anybody to ask and anybody to ask for. */
-  #open(uplink: Uplink): void {
-    const connected = this.#connected;
-    const { state, miners } = uplink;
-    if (connected === undefined || state.phase !== "closed" || miners.size === 0) return;
-    if (state.retryAt > this.#outbox.now || connected.byRequest.size >= MAX_OPENING) return;
-    const sizes = extranonceSizesToAsk(this.#rules.extranonce2Size, this.#rules.aggregateChannels);
-    this.#lastRequestId = (this.#lastRequestId + 1) >>> 0;
-    const requestId = this.#lastRequestId;
-    const nominalHashRate = uplink.nominalHashrate;
-    const message = connected.client.openExtended({
-      requestId,
-      userIdentity: connected.setup.userIdentity,
-      nominalHashRate,
-      maxTarget: ANY_TARGET,
-      minExtranonceSize: sizes[uplink.asked] ?? 0,
-    });
-    connected.byRequest.set(requestId, uplink);
-    this.#trust.asked();
-    uplink.opening(requestId, nominalHashRate);
-    this.#outbox.emit({ type: "send-upstream", message, worker: undefined });
-  }
-
-  #onEvent(event: ClientEvent, connected: Connected): void {
-    switch (event.type) {
-      case "opened":
-        return this.#onOpened(event, connected);
-      case "open-refused":
-        return this.#onRefused(event, connected);
-      case "job":
-        return this.#onJob(event, connected);
-      case "channel-closed":
-        return this.#onClosed(event, connected);
-      case "shares-accepted":
-        connected.byChannel.get(event.channel)?.proven();
-        if (event.count > 0) this.#trust.credited();
-        this.#outbox.count("sharesAcknowledged", "", event.count);
-        return this.#log("debug", "shares acknowledged by the upstream", event);
-      case "share-rejected":
-        this.#outbox.count("sharesRejectedUpstream", event.errorCode);
-        this.#trust.refused(this.#outbox.now);
-        return this.#log("debug", "share rejected by the upstream", event);
-      default:
-        return this.#onNotice(event);
-    }
-  }
-
-  /** Events that change nothing for miners now. Targets and prefixes are for later jobs, which bring them along. */
-  #onNotice(
-    event: Exclude<
-      ClientEvent,
-      { type: "opened" | "open-refused" | "job" | "channel-closed" | "shares-accepted" | "share-rejected" }
-    >,
-  ): void {
-    switch (event.type) {
-      case "target":
-      case "prefix":
-      case "future-job":
-        return this.#log("debug", `upstream sent a ${event.type}`, event);
-      case "custom-job-accepted":
-      case "custom-job-refused":
-        // Answers to what a translator never asks.
-        return;
-      case "update-refused":
-        this.#outbox.count("channels", "update-refused");
-        return this.#log("warn", "upstream refused an UpdateChannel", event);
-      case "reconnect":
-        // Whoever is dialled next is who the config names: its authority key is the only one trusted.
-        return this.#outbox.emit({ type: "close-upstream", reason: "the upstream asked to reconnect" });
-      case "protocol-fault":
-        return this.#onFault(event);
-      default:
-        event satisfies never;
-    }
-  }
-
-  #onFault({ code, detail }: Extract<ClientEvent, { type: "protocol-fault" }>): void {
-    this.#outbox.count("upstreamFaults", code);
-    this.#outbox.log("debug", "upstream broke the protocol", { code, detail });
-    this.#leave(this.#trust.broke(this.#outbox.now, code));
-  }
-
-  #judge(): void {
-    if (this.#connected === undefined) return;
     const wanting = this.#byMiner.size > 0;
-    const working = [...this.#uplinks].some(({ state }) => state.phase === "open" && state.work !== undefined);
-    this.#leave(this.#trust.tick(this.#outbox.now, { wanting, working }));
-  }
-
-  #leave(reason: string | undefined): void {
-    if (reason !== undefined) this.#outbox.emit({ type: "close-upstream", reason });
-  }
-
-  #onOpened({ requestId, channel }: Extract<ClientEvent, { type: "opened" }>, connected: Connected): void {
-    const uplink = connected.byRequest.get(requestId);
-    connected.byRequest.delete(requestId);
-    if (uplink === undefined || !this.#uplinks.has(uplink)) return this.#closeChannel(channel, "miner-disconnected");
-    const layout = this.#layoutOf(channel, channel.extranoncePrefix);
-    if (layout === undefined) {
-      this.#closeChannel(channel, "extranonce-too-small");
-      return this.#refused(uplink, "extranonce-too-small");
+    for (const session of this.#sessions.standing) {
+      if (!session.isUp || session === this.#current) continue;
+      if (!wanting) this.#becomeReady(session);
+      else this.#openIn(session, this.inUse === "nothing" && !this.#sessions.isSuccessor(session));
     }
-    this.#outbox.count("channels", "opened");
-    this.#log(this.#rules.aggregateChannels ? "info" : "debug", "upstream channel open", { channel });
-    connected.byChannel.set(channel, uplink);
-    uplink.state = { phase: "open", channel, layout, work: undefined };
-    if (layout.fixedExtranonce1 === null) this.#usualLayout = layout;
-    for (const miner of uplink.miners) this.#settle(miner, uplink);
+    if (this.#current !== undefined) this.#openIn(this.#current, true);
   }
 
-  #onRefused({ requestId, errorCode }: Extract<ClientEvent, { type: "open-refused" }>, connected: Connected): void {
-    const uplink = connected.byRequest.get(requestId);
-    connected.byRequest.delete(requestId);
-    if (uplink === undefined || !this.#uplinks.has(uplink)) return;
-    const sizes = extranonceSizesToAsk(this.#rules.extranonce2Size, this.#rules.aggregateChannels);
-    if (errorCode === "min-extranonce-size-too-large" && uplink.asked + 1 < sizes.length) {
-      uplink.asked += 1;
-      uplink.state = { phase: "closed", retryAt: 0 };
-      return this.#open(uplink);
+  #openIn(session: UpstreamSession, all: boolean): void {
+    for (const uplink of this.#uplinks) {
+      if (uplink.miners.size === 0) continue;
+      session.open(uplink);
+      if (!all) return;
     }
-    this.#refused(uplink, errorCode);
   }
 
-  #refused(uplink: Uplink, errorCode: string): void {
-    this.#outbox.count("channels", "refused");
-    this.#outbox.log("warn", "upstream refused a channel; it is asked again", { errorCode });
-    uplink.failed(this.#outbox.now, this.#rules.random);
-    for (const miner of uplink.miners) if (this.#waiting.has(miner)) this.#placeAnyway(miner);
+  #becomeReady(session: UpstreamSession): void {
+    if (!this.#sessions.test(session)) return;
+    const replaced = this.#sessions.takePlace(session);
+    if (replaced === undefined) return this.#decide(this.#choice.ready(session.route, this.#outbox.now));
+    this.#outbox.log("info", "reconnected", this.#describe(session.route));
+    if (session === this.#current) this.#enter(session);
   }
 
-  #onJob({ channel, job, clean }: Extract<ClientEvent, { type: "job" }>, connected: Connected): void {
-    const uplink = connected.byChannel.get(channel);
-    if (uplink?.state.phase !== "open") return;
-    const fault = connected.jobs.faultOf(job, channel);
-    if (fault !== undefined) {
-      this.#outbox.count("upstreamFaults", "bad-job");
-      return this.#leave(this.#trust.leave(`the upstream gave a job nobody can use: ${fault}`));
+  /** Gives an uplink's miners the work of another channel than they had. */
+  #move(link: UpstreamLink): void {
+    link.uplink.moveTo(link);
+    for (const miner of link.uplink.miners) {
+      this.#waiting.delete(miner);
+      if (link.work !== undefined) miner.give(link.work, false);
     }
-    const layout = this.#layoutOf(channel, job.extranoncePrefix) ?? uplink.state.layout;
-    const told = { id: this.#outbox.nextJobId(), clean: clean || uplink.holdsClean, since: this.#outbox.now };
-    const work = new UpstreamWork({ channel, job, layout, fixedVersion: connected.setup.fixedVersion }, told);
-    uplink.state = { phase: "open", channel, layout, work };
-    // Jobs of the old tip are dead for every channel of the connection, which all build on the same one.
-    if (clean) this.#indexes.releaseRetired();
-    if (!uplink.mayTell(told.clean)) return;
-    this.#log("debug", "new work for miners", { channel });
-    for (const miner of uplink.miners) if (miner.placed) miner.give(work, false);
   }
 
   /** Work that came faster than miners are told of it. */
   #giveHeld(): void {
     for (const uplink of this.#uplinks) {
-      if (!uplink.nextSecond() || uplink.state.phase !== "open" || uplink.state.work === undefined) continue;
-      for (const miner of uplink.miners) if (miner.placed) miner.give(uplink.state.work, false);
-    }
-  }
-
-  #onClosed({ channel, reasonCode }: Extract<ClientEvent, { type: "channel-closed" }>, connected: Connected): void {
-    const uplink = connected.byChannel.get(channel);
-    connected.byChannel.delete(channel);
-    if (uplink === undefined) return;
-    this.#outbox.count("channels", "closed");
-    this.#outbox.count("sharesUnanswered", "", channel.pendingSubmits);
-    this.#outbox.log("warn", "upstream closed a channel; another is asked for", {
-      channelId: channel.channelId,
-      reasonCode,
-    });
-    uplink.failed(this.#outbox.now, this.#rules.random);
-    for (const miner of uplink.miners) miner.retire();
-  }
-
-  /** A tip without a job for it: what miners have is dead, and nothing takes its place yet. */
-  #retireWithoutJob(): void {
-    for (const uplink of this.#uplinks) {
-      const { state } = uplink;
-      if (state.phase !== "open" || state.work === undefined || state.channel.activeJob !== undefined) continue;
-      uplink.state = { ...state, work: undefined };
-      for (const miner of uplink.miners) miner.retire();
+      const work = uplink.active?.work;
+      if (!uplink.nextSecond() || work === undefined) continue;
+      for (const miner of uplink.miners) if (miner.placed) miner.give(work, false);
     }
   }
 
   /** Gives a miner its extranonce and the work there is. */
-  #settle(miner: Miner, { state }: Uplink): void {
+  #settle(miner: Miner, { state }: UpstreamLink): void {
     if (state.phase !== "open") return;
     this.#waiting.delete(miner);
     miner.place(state.layout);
@@ -391,26 +315,147 @@ export class UpstreamSide implements MinerHost {
     miner.place(this.#usualLayout);
   }
 
-  #layoutOf(channel: ClientChannel, prefix: Uint8Array): ExtranonceLayout | undefined {
-    const { extranonce2Size, aggregateChannels: shared } = this.#rules;
-    return layOutExtranonce({ prefix, rollable: channel.extranonceSize, extranonce2Size, shared });
+  #minesOnlyIn(session: UpstreamSession): boolean {
+    return [...this.#uplinks].every(({ active }) => active === undefined || active.session === session);
   }
 
-  #closeChannel(channel: ClientChannel, reasonCode: string): void {
-    const connected = this.#connected;
-    if (connected === undefined) return;
-    connected.byChannel.delete(channel);
-    this.#outbox.count("sharesUnanswered", "", channel.pendingSubmits);
-    const message = connected.client.close(channel.channelId, reasonCode);
-    this.#outbox.emit({ type: "send-upstream", message, worker: undefined });
+  /** Whether miners still have its work, or it still owes answers. */
+  #isNeeded(session: UpstreamSession): boolean {
+    return session.pendingSubmits > 0 || [...this.#uplinks].some(({ active }) => active?.session === session);
   }
 
-  #log(
-    level: "debug" | "info" | "warn",
-    event: string,
-    { channel: { channelId, extranonceSize }, errorCode, sequenceNumber, lastSequenceNumber, count }: LoggedEvent,
-  ): void {
-    const fields = { channelId, extranonceSize, errorCode, sequenceNumber, lastSequenceNumber, count };
-    this.#outbox.log(level, event, fields);
+  #down(session: UpstreamSession, reason: string): void {
+    // Pools close a connection without channels after a while. Until there is a miner, there is no need for another.
+    if (session === this.#current && this.#byMiner.size === 0) {
+      this.#isIdle = true;
+      this.#choice.unwanted();
+      this.#outbox.log("info", "upstream let go; it is dialled again when a miner comes", {});
+    }
+    this.#fail(session, { code: "connection-lost", detail: reason });
+  }
+
+  #fail(session: UpstreamSession, failure: Failure): void {
+    const { delivered, route } = session;
+    const role = this.#sessions.roleOf(session);
+    const successor = this.#sessions.successorOf(session);
+    this.#outbox.count("sessionFailures", failure.code);
+    const fields = { ...this.#describe(route), ...failure };
+    this.#trouble = failure.detail;
+    this.#outbox.log(this.#levelOf(session), "upstream-failed", fields);
+    this.#end(session, `${failure.code}: ${failure.detail}`);
+    if (role === "draining") return;
+    if (role === "successor") {
+      this.#outbox.count("reconnects", "failed");
+      // The place is kept for it alone when the session that asked for it is gone already.
+      if (this.#sessions.of(route) !== undefined) return;
+    } else if (successor !== undefined && failure.code === "connection-lost") return;
+    else if (successor !== undefined) this.#end(successor, "not-needed");
+    const nature = this.#isIdle
+      ? ({ code: failure.code, blames: "nobody" } as const)
+      : routeFailure(failure.code, delivered);
+    this.#decide(this.#choice.failed(route, nature, this.#outbox.now));
+  }
+
+  /** What is not missed is no warning: what was left, what only was tried while another is mined at, what nobody needs. */
+  #levelOf(session: UpstreamSession): "debug" | "info" | "warn" {
+    if (this.#isIdle || this.#sessions.roleOf(session) === "draining") return "debug";
+    return session === this.#current || this.#current === undefined ? "warn" : "info";
+  }
+
+  /** Ends a session, and tells miners that its jobs are dead. */
+  #end(session: UpstreamSession, reason: string): void {
+    const isCurrent = session === this.#current;
+    const unansweredShares = session.end();
+    this.#sessions.end(session, reason);
+    for (const uplink of this.#uplinks) {
+      if (uplink.active?.session === session) {
+        uplink.active = undefined;
+        uplink.retire();
+      } else for (const miner of uplink.miners) miner.retireSession(session);
+    }
+    if (!isCurrent) return;
+    if (this.#minesOnlyIn(session)) this.#indexes.releaseRetired();
+    const level = this.#isIdle ? "debug" : "warn";
+    this.#outbox.log(level, "upstream lost; miners stay connected", { reason, unansweredShares });
+    for (const miner of this.#waiting) this.#placeAnyway(miner);
+  }
+
+  #decide(decisions: readonly ChoiceDecision<FailureCode>[]): void {
+    this.#decisions.push(...decisions);
+    if (this.#isDeciding) return;
+    this.#isDeciding = true;
+    for (let next = this.#decisions.shift(); next !== undefined; next = this.#decisions.shift()) this.#carryOut(next);
+    this.#isDeciding = false;
+  }
+
+  #carryOut(decision: ChoiceDecision<FailureCode>): void {
+    switch (decision.type) {
+      case "dial":
+        return this.#sessions.begin(decision.route);
+      case "use":
+        return this.#use(decision);
+      case "release":
+        return this.#release(decision.route);
+      default:
+        decision satisfies never;
+    }
+  }
+
+  #use({ from, to, reason }: Extract<ChoiceDecision<FailureCode>, { readonly type: "use" }>): void {
+    this.#outbox.count("switches", reason);
+    const fields = { from: this.#nameOf(from), to: this.#nameOf(to), reason };
+    this.#outbox.log(to === "nothing" && !this.#isIdle ? "warn" : "info", "upstream-changed", fields);
+    const session = typeof to === "number" ? this.#sessions.of(to) : undefined;
+    if (session !== undefined) this.#enter(session);
+  }
+
+  /** Miners mine in this session from now on: those with a channel at once, the others as soon as theirs has work. */
+  #enter(session: UpstreamSession): void {
+    for (const uplink of this.#uplinks) {
+      const link = session.linkOf(uplink);
+      if (link?.state.phase !== "open" || uplink.active === link) continue;
+      if (link.work !== undefined) this.#move(link);
+      else if (uplink.active === undefined) this.opened(link);
+    }
+    this.#openIn(session, true);
+  }
+
+  #release(route: number): void {
+    const session = this.#sessions.of(route);
+    if (session === undefined) return;
+    if (session.hasWork) this.#sessions.drain(session);
+    else this.#end(session, "not-needed");
+  }
+
+  #reconnectRefusal(session: UpstreamSession): string | undefined {
+    if (session !== this.#current) return "not-in-use";
+    if (this.#sessions.successorOf(session) !== undefined) return "under-way";
+    return this.#reconnects.take(this.#outbox.now) ? undefined : "too-often";
+  }
+
+  #newSession(id: number, route: number, to: ReconnectTarget | undefined): UpstreamSession {
+    return new UpstreamSession({
+      id,
+      route,
+      to,
+      rules: this.#rules,
+      outbox: this.#outbox,
+      host: this,
+      nextRequestId: () => {
+        this.#lastRequestId = (this.#lastRequestId + 1) >>> 0;
+        return this.#lastRequestId;
+      },
+    });
+  }
+
+  #nameOf(inUse: InUse): string {
+    if (typeof inUse !== "number") return inUse;
+    const { name, transport } = this.#plan.routes[inUse] ?? { name: "", transport: "" };
+    return `${name} over ${transport}`;
+  }
+
+  #describe(route: number): { readonly upstream: string; readonly transport: string } {
+    const { name = "", transport = "tcp" } = this.#plan.routes[route] ?? {};
+    return { upstream: name, transport };
   }
 }

@@ -14,19 +14,18 @@ describe("an upstream is left", () => {
     expect(trust.tick(MINUTE + 29_000, starving)).toBeUndefined();
     expect(trust.tick(MINUTE + 29_500, working)).toBeUndefined();
     expect(trust.tick(MINUTE + 30_000, starving)).toBeUndefined();
-    expect(trust.tick(MINUTE + 60_000, starving)).toBe("the upstream gives no work");
-    expect(trust.deserved).toBe(false);
+    expect(trust.tick(MINUTE + 60_000, starving)).toMatchObject({ code: "no-work" });
   });
 
   test("when it answers none of a thousand shares for a minute, or of a hundred for half an hour", () => {
     const busy = new UpstreamTrust();
     for (let share = 0; share < 1000; share += 1) busy.submitted(share);
     expect(busy.tick(MINUTE - 1, working)).toBeUndefined();
-    expect(busy.tick(MINUTE, working)).toBe("the upstream answers no shares");
+    expect(busy.tick(MINUTE, working)).toMatchObject({ code: "shares-unanswered" });
     const quiet = new UpstreamTrust();
     for (let share = 0; share < 100; share += 1) quiet.submitted(share);
     expect(quiet.tick(30 * MINUTE - 1, working)).toBeUndefined();
-    expect(quiet.tick(30 * MINUTE, working)).toBe("the upstream answers no shares");
+    expect(quiet.tick(30 * MINUTE, working)).toMatchObject({ code: "shares-unanswered" });
   });
 
   test("not when it answers late, or has had too few shares to fill a batch", () => {
@@ -47,7 +46,7 @@ describe("an upstream is left", () => {
     refuse(19, MINUTE);
     expect(trust.tick(9 * MINUTE, working)).toBeUndefined();
     refuse(1, 9 * MINUTE);
-    expect(trust.tick(9 * MINUTE, working)).toBe("the upstream refuses every share");
+    expect(trust.tick(9 * MINUTE, working)).toMatchObject({ code: "shares-refused" });
   });
 
   test("when it breaks rule after rule, and not for one a minute", () => {
@@ -55,17 +54,21 @@ describe("an upstream is left", () => {
     for (let fault = 0; fault < 1000; fault += 1) expect(patient.broke(fault * MINUTE, "bad-group")).toBeUndefined();
     const trust = new UpstreamTrust();
     for (let fault = 0; fault < 16; fault += 1) expect(trust.broke(0, "bad-group")).toBeUndefined();
-    expect(trust.broke(0, "bad-group")).toBe("the upstream keeps breaking the protocol: bad-group");
+    expect(trust.broke(0, "bad-group")).toEqual({
+      code: "protocol-fault",
+      detail: "the upstream keeps breaking the protocol: bad-group",
+    });
   });
 });
 
-test("an upstream is dialled again first when it credited work or was asked for none, unless it was left", () => {
+test("an upstream has delivered when it credited work, and has failed to when it was sent some and credited none", () => {
   const trust = new UpstreamTrust();
-  expect(trust.deserved).toBe(true);
-  trust.asked();
-  expect(trust.deserved).toBe(false);
+  expect(trust.delivered).toBe(true);
+  trust.submitted(0);
+  expect(trust.delivered).toBe(false);
+  trust.refused(0);
+  expect(trust.delivered).toBe(false);
   trust.credited();
-  expect(trust.deserved).toBe(true);
-  trust.leave("for a reason");
-  expect(trust.deserved).toBe(false);
+  trust.refused(0);
+  expect(trust.delivered).toBe(true);
 });

@@ -1,4 +1,5 @@
 import { TokenBucket } from "@adit/channels";
+import type { Failure } from "./failure.ts";
 
 /** Without work for this long although miners want some, an upstream is of no use. */
 const WORKLESS_MS = 30_000;
@@ -26,25 +27,18 @@ interface Streak {
 
 /**
  * Judges one upstream connection by what it does, never by what it says: whether to leave it though it stands, and
- * whether it is the one to dial again first. Times are milliseconds that never run backwards.
+ * whether it deserves another. Times are milliseconds that never run backwards.
  */
 export class UpstreamTrust {
   readonly #faults = new TokenBucket(FAULTS, 0);
-  #asked = false;
   #credited = false;
-  #left = false;
   #worklessSince: number | undefined;
   #unanswered: Streak | undefined;
   #refused: Streak | undefined;
 
-  /** Whether it credited work, or was never asked for any. */
-  get deserved(): boolean {
-    return !this.#left && (this.#credited || !this.#asked);
-  }
-
-  /** A channel was asked for. */
-  asked(): void {
-    this.#asked = true;
+  /** Whether it credited work, or was sent none. */
+  get delivered(): boolean {
+    return this.#credited || (this.#unanswered === undefined && this.#refused === undefined);
   }
 
   /** A share went up. */
@@ -66,30 +60,25 @@ export class UpstreamTrust {
   }
 
   /** It broke a rule of the protocol. Returns why to leave it, if that is to be. */
-  broke(now: number, code: string): string | undefined {
-    return this.#faults.take(now) ? undefined : this.leave(`the upstream keeps breaking the protocol: ${code}`);
+  broke(now: number, code: string): Failure | undefined {
+    if (this.#faults.take(now)) return undefined;
+    return { code: "protocol-fault", detail: `the upstream keeps breaking the protocol: ${code}` };
   }
 
   /** A second has passed. `wanting`: there are miners. `working`: any of them has work. Returns why to leave it. */
   tick(
     now: number,
     { wanting, working }: { readonly wanting: boolean; readonly working: boolean },
-  ): string | undefined {
+  ): Failure | undefined {
     this.#worklessSince = wanting && !working ? (this.#worklessSince ?? now) : undefined;
     if (this.#worklessSince !== undefined && now - this.#worklessSince >= WORKLESS_MS) {
-      return this.leave("the upstream gives no work");
+      return { code: "no-work", detail: "the upstream gives no work" };
     }
     if (UNANSWERED.some((patience) => isTooLong(this.#unanswered, patience, now))) {
-      return this.leave("the upstream answers no shares");
+      return { code: "shares-unanswered", detail: "the upstream answers no shares" };
     }
-    if (isTooLong(this.#refused, REFUSED, now)) return this.leave("the upstream refuses every share");
-    return undefined;
-  }
-
-  /** It is left, for a reason that is returned as it came. */
-  leave(reason: string): string {
-    this.#left = true;
-    return reason;
+    if (!isTooLong(this.#refused, REFUSED, now)) return undefined;
+    return { code: "shares-refused", detail: "the upstream refuses every share" };
   }
 }
 

@@ -34,6 +34,7 @@ const entries: Readonly<Record<string, Entry>> = {
   "custom-jobs": { load: async () => (await import("./targets/custom-jobs.ts")).customJobs, isGuided: false },
   "jd-client": { load: async () => (await import("./targets/jd-client.ts")).jdClient, isGuided: false },
   addresses: { load: async () => (await import("./targets/addresses.ts")).addresses, isGuided: true },
+  "lan-packets": { load: async () => (await import("./targets/lan.ts")).lanPackets, isGuided: true },
   "lasting-mining-server": {
     load: async () => (await import("./targets/lasting.ts")).lastingServer(),
     isGuided: false,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { roles } from "@adit/adit";
 import {
   metricsRegister,
+  noReload,
   openLog,
   type ProcessSettings,
   parseConfig,
@@ -32,7 +33,7 @@ export class RoleInProcess implements AsyncDisposable {
   private constructor(role: RoleDefinition<ProcessSettings>, folder: string, toml: string) {
     this.#folder = folder;
     const config = parseConfig(role, { text: toml, file: "e2e", env: {} });
-    const context: RoleContext = {
+    const context: RoleContext<never> = {
       signal: this.#stop.signal,
       log: openLog({ role: role.name, level: "debug", file: this.#logFile }),
       metrics: metricsRegister(),
@@ -42,6 +43,7 @@ export class RoleInProcess implements AsyncDisposable {
         this.readiness.push("ready");
       },
       notReady: (reason) => void this.readiness.push(reason),
+      ...noReload,
       setStatus: (provider) => {
         this.#status = provider;
       },

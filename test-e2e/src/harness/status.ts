@@ -11,6 +11,7 @@ export interface ConnectionStatus {
 
 /** The parts of `/api/v1/status` that the scenarios read; which of them are there depends on the role. */
 export interface RoleStatus {
+  readonly listeners: readonly { readonly endpoint_id: string | null; readonly ticket: string | null }[];
   readonly role: string;
   readonly connections: readonly ConnectionStatus[];
   readonly shares_accepted: number;

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { ReadyMessage } from "@adit/role-kit";
 import type { RoleStatus } from "./status.ts";
@@ -48,6 +48,7 @@ const STOP_MS = 20_000;
 export class TestRole {
   readonly name: string;
   readonly logFile: string;
+  readonly #configFile: string;
   readonly #child: ChildProcess;
   readonly #ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   #ready: ReadyMessage | undefined;
@@ -61,6 +62,7 @@ export class TestRole {
   ) {
     this.name = name;
     this.logFile = files.log;
+    this.#configFile = files.config;
     this.#child = fork(aditMain, [name, "-c", files.config, "-f", files.log], {
       cwd: root,
       execArgv: [...sourceFlags, ...(files.preload ?? []).flatMap((module) => ["--import", module])],
@@ -160,6 +162,15 @@ export class TestRole {
         .split("\n")
         .find((line) => pattern.test(line));
     return await until(`${this.name} logs ${pattern}`, found, 20_000);
+  }
+
+  /** Writes the config anew by `change` and has the role read it; resolves to everything it logs until it answers. */
+  async reload(change: (toml: string) => string): Promise<string> {
+    writeFileSync(this.#configFile, change(readFileSync(this.#configFile, "utf8")));
+    const from = this.log().length;
+    this.#child.kill("SIGHUP");
+    await this.logged(/config reloaded|config refused/, from);
+    return this.log().slice(from);
   }
 
   /** Ends the process without a word, as a crash does. */

@@ -132,6 +132,7 @@ export class Acceptor {
     }
     if (listener.offer(stream)) {
       this.#accepted += 1;
+      this.#options.settings.onAccepted(peer);
     } else {
       this.#refuse(connection, "backlog-full");
       stream.abort(new Error("backlog full"));

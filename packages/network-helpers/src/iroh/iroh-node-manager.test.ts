@@ -271,7 +271,7 @@ describe("dialling", () => {
       ["test", `${stranger}${query}`, "handshake-failed", stranger],
       ["test", client.ticket(), "invalid-config", client.endpointId],
       ["test", unknown!, "peer-discovery-failed", unknown],
-      ["test", `${stranger}?addr=no-such-name.invalid:1`, "peer-discovery-failed", "no-such-name.invalid:1"],
+      ["test", `${stranger}?addr=no-such-name.invalid:1`, "peer-discovery-failed", stranger],
       ["test", `${stranger}?relay=https://relay.invalid`, "invalid-config", stranger],
       ["test", `${silent}?addr=127.0.0.1:1`, "timed-out", silent],
       ["test", "nonsense", "invalid-config", ""],
@@ -436,7 +436,7 @@ describe("admission", () => {
     await using miner = await loopbackNode();
     await using server = await loopbackNode({ allowedPeers: [miner.endpointId] });
     await using shared = await server.transport("shared").listen("", { signal: never });
-    const own = server.transport("own", { allowedPeers: [operator.endpointId] });
+    const own = server.transport("own", { allowedPeers: new Set([operator.endpointId]) });
     await using apart = await own.listen("", { signal: never });
     const serving = [echoAll(shared.streams), echoAll(apart.streams)];
     const dial = (node: IrohNodeManager, alpn: string): Promise<ByteStream> =>

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { networkInterfaces } from "node:os";
 import type { Listener, Transport } from "../byte-stream.ts";
 import { within } from "../deadline.ts";
 import { abortError, NetworkError, printable } from "../errors.ts";
@@ -7,6 +8,8 @@ import { type Iroh, loadIroh, type NativeBiStream, type NativeConnection, type N
 import { dialIroh } from "./dial.ts";
 import { bindEndpoint } from "./endpoint.ts";
 import { endpointIdOf, KEY_SIZE, parseEndpointId } from "./endpoint-id.ts";
+import { lanAddresses } from "./lan/interfaces.ts";
+import type { LanService } from "./lan/records.ts";
 import { IrohListener } from "./listener.ts";
 import { orAbort } from "./or-abort.ts";
 import { loadOrCreateSecretKey, secretKeyFromEnvironment } from "./secret-key.ts";
@@ -25,12 +28,19 @@ const running = new Map<string, IrohNodeManager | "starting">();
 export interface IrohStats {
   /** Open streams, dialled and accepted. */
   readonly streams: number;
+  /** Those of them that peers have dialled. */
+  readonly acceptedStreams: number;
   /** Incoming connections between first packet and first stream. */
   readonly pending: number;
   /** ALPNs being listened on. */
   readonly alpns: readonly string[];
   /** Totals of incoming connections since the start. */
   readonly incoming: AcceptCounts;
+}
+
+/** What a transport over a node may have of its own. */
+export interface TransportOptions {
+  readonly allowedPeers?: ReadonlySet<string>;
 }
 
 /**
@@ -48,6 +58,7 @@ export class IrohNodeManager implements AsyncDisposable {
   readonly #listeners = new Map<string, IrohListener>();
   /** Streams that a listener's own endpoint ids have let in. */
   readonly #admittedApart = new WeakSet<IrohStream>();
+  readonly #unreached = new Set<string>();
   readonly #closing = new AbortController();
   #online: Promise<void> | undefined;
   #disposal: Promise<void> | undefined;
@@ -155,10 +166,10 @@ export class IrohNodeManager implements AsyncDisposable {
   /**
    * Streams of one ALPN over this node. Dial addresses are those of `parseIrohAddress`; the listen address is "" and each
    * ALPN can be listened on once at a time. The peer sees a dialled stream when its first byte arrives. `allowedPeers`:
-   * endpoint ids that may connect to what listens on it, in place of those of the node (none when empty).
+   * endpoint ids, in lower-case hex, that may connect to what listens on it, in place of those of the node (none when
+   * empty); looked at anew for each connection.
    */
-  transport(alpn: string, { allowedPeers }: { readonly allowedPeers?: readonly string[] } = {}): Transport {
-    const own = allowedPeers === undefined ? undefined : new Set(allowedPeers.map(parseEndpointId));
+  transport(alpn: string, { allowedPeers }: TransportOptions = {}): Transport {
     const length = new TextEncoder().encode(alpn).length;
     if (length === 0 || length > 255) {
       throw new NetworkError("invalid-config", { peer: "", message: "an ALPN is 1 to 255 bytes long" });
@@ -166,7 +177,7 @@ export class IrohNodeManager implements AsyncDisposable {
     return {
       kind: "iroh",
       dial: (address, { signal }) => this.#dial(alpn, address, signal),
-      listen: (address, { signal }) => this.#listen(alpn, address, { signal, allowedPeers: own }),
+      listen: (address, { signal }) => this.#listen(alpn, address, { signal, allowedPeers }),
     };
   }
 
@@ -174,6 +185,7 @@ export class IrohNodeManager implements AsyncDisposable {
   stats(): IrohStats {
     return {
       streams: this.#registry.size,
+      acceptedStreams: this.#registry.all().filter(({ accepted }) => accepted).length,
       pending: this.#acceptor.admission.pending,
       alpns: [...this.#listeners.keys()],
       incoming: this.#acceptor.counts(),
@@ -204,7 +216,7 @@ export class IrohNodeManager implements AsyncDisposable {
   async #dial(alpn: string, address: string, signal: AbortSignal): Promise<IrohStream> {
     if (this.#closing.signal.aborted) throw this.#closed();
     const parts = await dialIroh(
-      { iroh: this.#iroh, endpoint: this.#endpoint, endpointId: this.endpointId, settings: this.#settings },
+      { iroh: this.#iroh, endpoint: this.#endpoint, settings: this.#settings, unreached: this.#unreached },
       { alpn, address, signal },
     );
     // Closed meanwhile: nothing would end the stream any more.
@@ -243,8 +255,17 @@ export class IrohNodeManager implements AsyncDisposable {
     return listener;
   }
 
+  /** Neighbours are told of a node that listens. */
   #announceAlpns(): void {
+    const { lan } = this.#settings;
+    if (this.#listeners.size > 0) lan?.announce(this.endpointId, () => this.#lanService());
+    else lan?.withdraw(this.endpointId);
     this.#endpoint.setAlpns([...this.#listeners.keys()].map((alpn) => this.#iroh.nativeText(alpn)));
+  }
+
+  #lanService(): LanService {
+    const addresses = lanAddresses(networkInterfaces(), this.boundAddresses());
+    return { endpointId: this.endpointId, alpns: [...this.#listeners.keys()], addresses };
   }
 
   #makeStream(

@@ -44,8 +44,20 @@ export async function loadOrCreateSecretKey(
   }
 }
 
-/** Undefined when there is no such file. */
-async function readKey(path: string): Promise<Uint8Array | undefined> {
+/** The key in a file; undefined when there is no such file. Throws as {@link loadOrCreateSecretKey}. */
+export async function readKey(path: string): Promise<Uint8Array | undefined> {
+  const content = await readSecretFile(path);
+  if (content === undefined) return undefined;
+  const key = parseKey(content);
+  if (key !== undefined) return key;
+  throw keyError(`${path} holds no Iroh key (32 bytes or 64 hex digits); restore it, or remove it for a new identity`);
+}
+
+/**
+ * The first bytes of a file that nobody else can access, more than any secret has; undefined when there is no such file.
+ * Throws NetworkError "invalid-config" when others can access it, and errors of the file system as they are.
+ */
+export async function readSecretFile(path: string): Promise<Uint8Array | undefined> {
   let file: FileHandle;
   try {
     file = await open(path, constants.O_RDONLY);
@@ -62,17 +74,13 @@ async function readKey(path: string): Promise<Uint8Array | undefined> {
       );
     }
     const { bytesRead, buffer } = await file.read(new Uint8Array(MAX_FILE), 0, MAX_FILE, 0);
-    const key = parseKey(buffer.subarray(0, bytesRead));
-    if (key === undefined)
-      throw keyError(
-        `${path} holds no Iroh key (32 bytes or 64 hex digits); restore it, or remove it for a new identity`,
-      );
-    return key;
+    return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();
   }
 }
 
+/** 32 raw bytes or 64 hex digits with white space around; undefined for anything else. */
 function parseKey(content: Uint8Array): Uint8Array | undefined {
   if (content.length === KEY_SIZE) return content.slice();
   const text = new TextDecoder().decode(content).trim();
@@ -92,10 +100,12 @@ async function createKey(path: string): Promise<Uint8Array> {
   }
 }
 
-function hasCode(error: unknown, code: string): boolean {
+/** Whether an error is the file system's of this code. */
+export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
-function keyError(message: string): NetworkError {
+/** The error for a key that cannot be used as it is. */
+export function keyError(message: string): NetworkError {
   return new NetworkError("invalid-config", { peer: "", message });
 }

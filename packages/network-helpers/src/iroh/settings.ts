@@ -1,5 +1,7 @@
 import { NetworkError, printable } from "../errors.ts";
+import type { Discovery } from "./discovery.ts";
 import { parseEndpointId } from "./endpoint-id.ts";
+import type { LanDiscovery } from "./lan/lan-discovery.ts";
 import { defaultLiveness, type LivenessOptions } from "./liveness.ts";
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from "./socket-address.ts";
 import { MAX_ADDRESSES, parseRelayUrl } from "./ticket.ts";
@@ -50,9 +52,18 @@ export interface IrohOptions {
   readonly maxPending?: number | undefined;
   /** Dead-peer detection; `defaultLiveness` when absent. */
   readonly liveness?: LivenessOptions | undefined;
+  /** LAN discovery: the node is announced there while it listens, and dialled peers are looked for; off when absent. */
+  readonly lan?: LanPeers | undefined;
+  /** Called after each dial that has connected, with what was tried to find the peer. */
+  readonly onDiscovery?: ((discovery: Discovery) => void) | undefined;
+  /** Called for each connection that a peer has dialled, once it is handed to a listener. */
+  readonly onAccepted?: ((endpointId: string) => void) | undefined;
   /** Called for each incoming connection that failed or was turned away, with its reason. Accepting goes on. */
   readonly onAcceptError?: ((error: NetworkError) => void) | undefined;
 }
+
+/** What a node uses of LAN discovery. */
+export type LanPeers = Pick<LanDiscovery, "announce" | "withdraw" | "find">;
 
 /** `IrohOptions` checked and complete. */
 export interface IrohSettings {
@@ -71,6 +82,9 @@ export interface IrohSettings {
   readonly closeTimeoutMs: number;
   readonly writeStallMs: number;
   readonly liveness: LivenessOptions;
+  readonly lan: LanPeers | undefined;
+  readonly onDiscovery: (discovery: Discovery) => void;
+  readonly onAccepted: (endpointId: string) => void;
   readonly onAcceptError: (error: NetworkError) => void;
 }
 
@@ -92,6 +106,9 @@ export function irohSettings(options: IrohOptions): IrohSettings {
     closeTimeoutMs: positive("closeTimeoutMs", options.closeTimeoutMs ?? 2_000),
     writeStallMs: positive("writeStallMs", options.writeStallMs ?? 30_000),
     liveness: options.liveness ?? defaultLiveness,
+    lan: options.lan,
+    onDiscovery: options.onDiscovery ?? (() => undefined),
+    onAccepted: options.onAccepted ?? (() => undefined),
     onAcceptError: options.onAcceptError ?? (() => undefined),
   };
 }

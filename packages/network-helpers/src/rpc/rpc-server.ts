@@ -68,6 +68,13 @@ export class RpcServer implements AsyncDisposable {
     this.#connections.set(connection, run());
   }
 
+  /** Says goodbye to peers that it would no longer admit. */
+  dismissStrangers(): void {
+    for (const connection of this.#connections.keys()) {
+      if (!this.#options.admits(connection.info())) connection.goodbye("no longer among the allowed peers");
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopping = true;
     for (const connection of this.#connections.keys()) connection.goodbye("the role stops");
@@ -104,6 +111,10 @@ class ServerConnection {
 
   async run(): Promise<Error | null> {
     return await this.#pump.run();
+  }
+
+  info(): StreamInfo {
+    return this.#stream.info();
   }
 
   goodbye(reason: string): void {

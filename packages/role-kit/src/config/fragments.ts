@@ -69,7 +69,7 @@ export const irohSettings = z
       .string()
       .default("iroh.key")
       .describe(
-        "file that keeps the node's secret key (32 bytes, raw or hex, mode 0600); made at first start; the variable IROH_SECRET wins",
+        "file that keeps the node's secret key (32 bytes, raw or hex, mode 0600); made at first start; the variable IROH_SECRET wins; `adit keys rotate` replaces it",
       ),
     relay: z
       .union([z.literal("default"), z.literal("disabled"), z.array(relayServer).min(1)])
@@ -82,6 +82,11 @@ export const irohSettings = z
       .max(2)
       .default(["0.0.0.0:0", "[::]:0"])
       .describe("UDP addresses to bind, one a family; port 0 takes a free one"),
+    rotationBind: z
+      .exactOptional(z.array(address).min(1).max(2))
+      .describe(
+        "UDP addresses of the new key's endpoint while the former one keeps `bind`, after `adit keys rotate`; absent: those of bind with a free port",
+      ),
     alpn: z
       .exactOptional(z.string().min(1).max(255))
       .describe("protocol name on the wire; absent: sv2-m, sv2-tp, … (Noise inside) or the same with /plain"),
@@ -102,6 +107,17 @@ export const irohSettings = z
       .max(600)
       .default(10)
       .describe("longest wait for a connecting peer's handshake, and again for its first byte, in seconds"),
+    lanDiscovery: z
+      .boolean()
+      .default(false)
+      .describe(
+        "find peers on the local network by their endpoint id (mDNS), and be found there while listening; for networks whose hosts may know of each other",
+      ),
+    lanInterfaces: z
+      .array(z.ipv4("expected the IPv4 address of an interface of this machine"))
+      .max(16)
+      .default([])
+      .describe("IPv4 addresses of the interfaces that lan_discovery uses; empty: every one but loopback"),
     externalAddresses: z
       .array(address)
       .max(8)

@@ -5,7 +5,7 @@ import { controlService, healthService, metricsService, statusService } from "./
 
 /** What the handlers act on. */
 export interface HandlerParts {
-  readonly context: Pick<RoleContext, "log" | "metrics" | "now">;
+  readonly context: Pick<RoleContext, "log" | "metrics" | "now" | "reload">;
   readonly operations: Operations;
   /** Breaks a connection off; null when there is none with that id, else its peer. */
   readonly disconnect: (id: number) => string | null;
@@ -61,11 +61,8 @@ function control({ context, operations, disconnect }: HandlerParts): ServedServi
       return { draining: true };
     },
     reload: async () => {
-      if (operations.reload === undefined) {
-        throw new RpcError("not-supported", "this role cannot read its config again; drain it and start it anew");
-      }
-      const { applied, needsRestart } = await operations.reload();
-      return { applied: [...applied], needs_restart: [...needsRestart] };
+      const { result, applied, needsRestart, problems } = await context.reload();
+      return { result, applied: [...applied], needs_restart: [...needsRestart], problems: [...problems] };
     },
     log_level: ({ level }) => {
       const before = log.level;

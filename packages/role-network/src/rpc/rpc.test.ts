@@ -9,6 +9,7 @@ import {
   irohSettings,
   type Monitoring,
   metricsRegister,
+  noReload,
   type Operations,
   openLog,
   type RoleContext,
@@ -18,6 +19,7 @@ import {
 } from "@adit/role-kit";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
+import type { IrohRoleSettings } from "../iroh-identity.ts";
 import { type Network, openNetwork } from "../network.ts";
 import { listenLimits } from "../settings.ts";
 import { samplesOf, shortened } from "./handlers.ts";
@@ -43,11 +45,12 @@ class Scene implements AsyncDisposable {
   readonly drained: string[] = [];
   readonly operatorKey: Uint8Array = new Uint8Array(randomBytes(32));
   operations!: Operations;
-  context!: RoleContext;
+  context!: RoleContext<IrohRoleSettings>;
   network!: Network;
   monitoring!: Monitoring;
   #logFile = "";
   #methods: HttpMethods | undefined;
+  readonly #live = new Map<string, (config: IrohRoleSettings) => void>();
 
   static async open(settings: Partial<RpcSettings> = {}, iroh: z.input<typeof irohSettings> = {}): Promise<Scene> {
     const scene = new Scene();
@@ -60,7 +63,6 @@ class Scene implements AsyncDisposable {
       notReadyReason: () => "no work yet",
       status: () => ({ many: [1, 2, 3, 4], big: 2n ** 64n, few: ["a"], ...scene.network.status() }),
       drain: (reason) => void scene.drained.push(reason),
-      reload: undefined,
       serveHttp: (methods) => {
         scene.#methods = methods;
       },
@@ -73,6 +75,8 @@ class Scene implements AsyncDisposable {
       ready: () => undefined,
       notReady: () => undefined,
       setStatus: () => undefined,
+      ...noReload,
+      onReload: (keys, apply) => scene.#live.set(keys.join(), apply),
       operations: scene.operations,
     };
     const rpc = rpcSettings.parse({ allowedPeers: [endpointIdOf(scene.operatorKey)], ...settings });
@@ -87,6 +91,11 @@ class Scene implements AsyncDisposable {
       methods: () => scene.#methods,
     });
     return scene;
+  }
+
+  /** What a reload with another list does. */
+  setAllowedPeers(allowedPeers: string[]): void {
+    this.#live.get("rpc.allowed_peers")?.({ rpc: rpcSettings.parse({ allowedPeers }) } as unknown as IrohRoleSettings);
   }
 
   async log(): Promise<string> {
@@ -177,9 +186,9 @@ describe.each(overBoth)("over %s an operator", (_name, transport, open) => {
     expect(await control.log_level({ level: "warn" }, now)).toEqual({ level: "warn", before: "debug" });
     expect(scene.context.log.level).toBe("warn");
     await control.log_level({ level: "debug" }, now);
-    await expect(control.reload({}, now)).rejects.toMatchObject({ code: "not-supported" });
-    scene.operations.reload = async () => ({ applied: ["a"], needsRestart: ["b"] });
-    expect(await control.reload({}, now)).toEqual({ applied: ["a"], needs_restart: ["b"] });
+    scene.context.reload = async () => ({ result: "partly", applied: ["a"], needsRestart: ["b"], problems: ["c"] });
+    const report = { result: "partly", applied: ["a"], needs_restart: ["b"], problems: ["c"] };
+    expect(await control.reload({}, now)).toEqual(report);
     await expect(control.disconnect({ id: 1 }, now)).rejects.toMatchObject({ code: "not-found" });
     expect(await control.drain({}, now)).toEqual({ draining: true });
     expect(scene.drained).toEqual([expect.stringMatching(new RegExp(`^asked by \\S+ over ${transport}$`))]);
@@ -218,6 +227,18 @@ describe("over Iroh", () => {
     await using scene = await Scene.open({}, { allowedPeers: [endpointIdOf(randomBytes(32))] });
     await using caller = await scene.overIroh();
     expect(await clientOf(healthService, caller).check({}, now)).toMatchObject({ role: "test" });
+  });
+
+  test("a changed list is in force at once, also for who is connected", async () => {
+    await using scene = await Scene.open();
+    const other = new Uint8Array(randomBytes(32));
+    await using caller = await scene.overIroh();
+    const watching = clientOf(metricsService, caller).watch({ interval_secs: 60 }, now)[Symbol.asyncIterator]();
+    await watching.next();
+    scene.setAllowedPeers([endpointIdOf(other)]);
+    await expect(watching.next()).rejects.toMatchObject({ code: "going-away" });
+    await using successor = await scene.overIroh(other);
+    expect(await clientOf(healthService, successor).check({}, now)).toMatchObject({ role: "test" });
   });
 
   test("nothing is served, and no node is started, while nobody may call", async () => {

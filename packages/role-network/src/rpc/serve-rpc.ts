@@ -1,4 +1,4 @@
-import type { IrohNodeManager } from "@adit/network-helpers/iroh";
+import type { Listener } from "@adit/network-helpers";
 import {
   type CallReport,
   RpcServer,
@@ -16,16 +16,17 @@ import {
   type RpcServiceName,
   type RpcSettings,
 } from "@adit/role-kit";
+import type { IdentityNode, IrohIdentity, IrohRoleSettings } from "../iroh-identity.ts";
 import { serviceHandlers } from "./handlers.ts";
 import { RPC_ALPN } from "./services.ts";
 
 /** What {@link serveRpc} needs of the role. */
 export interface ServeRpcOptions {
   readonly settings: RpcSettings;
-  readonly context: RoleContext;
+  readonly context: RoleContext<IrohRoleSettings>;
   readonly operations: Operations;
-  /** The process's Iroh node; undefined when it has none. */
-  readonly node: IrohNodeManager | undefined;
+  /** Who the process is on Iroh; undefined when it is not there. */
+  readonly iroh: IrohIdentity | undefined;
   /** Breaks a connection off; null when there is none with that id, else its peer. */
   readonly disconnect: (id: number) => string | null;
 }
@@ -40,25 +41,36 @@ export function rpcNeedsIroh({ allowedPeers, iroh }: RpcSettings): boolean {
  * drains; disposing says goodbye.
  */
 export async function serveRpc(options: ServeRpcOptions): Promise<AsyncDisposable> {
-  const { settings, context, operations, node } = options;
-  const reached = rpcNeedsIroh(settings) ? node : undefined;
-  const handlers = serviceHandlers({
-    ...options,
-    irohAddress: () => ({ endpoint_id: reached?.endpointId ?? null, ticket: reached?.ticket() ?? null }),
-  });
+  const { settings, context, operations, iroh } = options;
   const onCall = callReporter(context);
   const table = (names: readonly RpcServiceName[]): ServiceTable =>
     new ServiceTable(
       [...new Set(names)].map((name): ServedService => handlers[name]),
       onCall,
     );
+  const door = iroh !== undefined && rpcNeedsIroh(settings) ? { iroh, listeners: new Set<Listener>() } : undefined;
+  const handlers = serviceHandlers({ ...options, irohAddress: () => addressOf(door) });
   operations.serveHttp(overHttp(table(settings.http)));
-  if (reached === undefined) return { [Symbol.asyncDispose]: async () => undefined };
-  return await serveOverIroh(reached, table(settings.iroh), options);
+  if (door === undefined) return { [Symbol.asyncDispose]: async () => undefined };
+  return await serveOverIroh(door, table(settings.iroh), options);
+}
+
+/** Where the services are called over Iroh: at each endpoint id that the process answers under. */
+interface IrohDoor {
+  readonly iroh: IrohIdentity;
+  readonly listeners: Set<Listener>;
+}
+
+function addressOf(door: IrohDoor | undefined): {
+  readonly endpoint_id: string | null;
+  readonly ticket: string | null;
+} {
+  const current = [...(door?.listeners ?? [])].find(({ endpointId }) => endpointId === door?.iroh.endpointId);
+  return { endpoint_id: current?.endpointId ?? null, ticket: current?.ticket ?? null };
 }
 
 async function serveOverIroh(
-  node: IrohNodeManager,
+  { iroh, listeners }: IrohDoor,
   services: ServiceTable,
   { settings, context }: ServeRpcOptions,
 ): Promise<AsyncDisposable> {
@@ -71,17 +83,31 @@ async function serveOverIroh(
     onEvent: (event) => logEvent(context, event),
   });
   context.metrics.onCollect(connectionGauge(context, server));
-  const stop = new AbortController();
-  const transport = node.transport(RPC_ALPN, { allowedPeers: settings.allowedPeers });
-  const listener = await transport.listen("", { signal: stop.signal });
-  const accepting = server.accept(listener);
-  const { endpointId, ticket } = listener;
-  context.log.info({ endpointId, ticket, services: settings.iroh, peers: allowed.size }, "rpc served over iroh");
+  context.onReload(["rpc.allowed_peers"], ({ rpc }) => {
+    allowed.clear();
+    for (const peer of rpc.allowedPeers) allowed.add(peer);
+    server.dismissStrangers();
+  });
+  const accepting = new Set<Promise<void>>();
+  const listenOn = async (node: IdentityNode): Promise<void> => {
+    try {
+      const transport = node.transport(RPC_ALPN, { allowedPeers: allowed });
+      const listener = await transport.listen("", { signal: node.signal });
+      listeners.add(listener);
+      accepting.add(server.accept(listener).finally(() => listeners.delete(listener)));
+      const { endpointId, ticket } = listener;
+      context.log.info({ endpointId, ticket, services: settings.iroh, peers: allowed.size }, "rpc served over iroh");
+    } catch (error) {
+      context.log.error({ error }, "rpc not served over iroh");
+    }
+  };
+  await listenOn(iroh.current);
+  const detach = await iroh.attach(listenOn);
   return {
     [Symbol.asyncDispose]: async () => {
-      stop.abort();
-      await listener[Symbol.asyncDispose]();
-      await accepting;
+      detach();
+      for (const listener of listeners) await listener[Symbol.asyncDispose]();
+      await Promise.all(accepting);
       await server[Symbol.asyncDispose]();
     },
   };

@@ -71,10 +71,17 @@ export const controlService = service({
   methods: {
     /** The role stops as on SIGTERM. The answer comes at once. */
     drain: call({ input: z.object({}), output: z.object({ draining: z.literal(true) }) }),
-    /** Reads the config again. */
+    /** Reads the config file anew and applies what can change live, as SIGHUP does. */
     reload: call({
       input: z.object({}),
-      output: z.object({ applied: z.array(z.string()), needs_restart: z.array(z.string()) }),
+      output: z.object({
+        result: z.enum(["unchanged", "applied", "partly", "refused"]),
+        /** Keys that are in force from now on. */
+        applied: z.array(z.string()),
+        needs_restart: z.array(z.string()),
+        /** What is wrong with the file, one line each. */
+        problems: z.array(z.string()),
+      }),
     }),
     log_level: call({
       input: z.object({ level: z.enum(logLevels) }),

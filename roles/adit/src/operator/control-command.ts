@@ -39,10 +39,12 @@ async function drain(caller: Caller, options: CallOptions): Promise<string> {
 }
 
 async function reload(caller: Caller, options: CallOptions): Promise<string> {
-  const { applied, needs_restart } = await clientOf(controlService, caller).reload({}, options);
-  const list = (keys: readonly string[]): string =>
-    keys.length === 0 ? "nothing" : keys.map((key) => peerText(key)).join(", ");
-  return `in force: ${list(applied)}\nneeds a restart: ${list(needs_restart)}`;
+  const { result, applied, needs_restart, problems } = await clientOf(controlService, caller).reload({}, options);
+  const lines = (name: string, texts: readonly string[]): readonly string[] =>
+    texts.map((text) => `${name} ${peerText(text)}`);
+  if (result === "refused") throw new Error(["refused, nothing has changed", ...lines(" ", problems)].join("\n"));
+  const changes = [...lines("in force:", applied), ...lines("needs a restart:", needs_restart)];
+  return [result, ...changes, ...lines("problem:", problems)].join("\n");
 }
 
 async function setLogLevel(level: LogLevel, [caller, options]: Parameters<Action>): Promise<string> {

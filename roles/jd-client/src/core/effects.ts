@@ -38,8 +38,8 @@ export type JdClientInput = MinerInput | TemplateEvent | SessionInput;
 /** What a jd-client asks of its shell besides serving its miners, in order with that. */
 export type UpstreamEffect =
   | Extract<ServerEffect, { readonly type: "reject-share" }>
-  /** Connect to an upstream of the config, by its place there: to its pool and to its job declarator. */
-  | { readonly type: "begin-session"; readonly session: SessionId; readonly upstream: number }
+  /** Connect over a route, by its place among them: to the pool and to the job declarator. */
+  | { readonly type: "begin-session"; readonly session: SessionId; readonly route: number }
   /** Send what was sent before, then end both connections. The core has forgotten the session. */
   | { readonly type: "end-session"; readonly session: SessionId; readonly reason: string }
   /** Send a message to the session's pool; `worker` goes along as the TLV of extension 0x0002. */

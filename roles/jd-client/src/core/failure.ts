@@ -1,3 +1,5 @@
+import type { RouteFailure } from "@adit/network-helpers";
+
 /** Why a session with an upstream ended. Stable: in logs, and the `reason` of the metrics. */
 export type FailureCode =
   /** Pool or job declarator cannot be reached, or a connection ended. */
@@ -42,6 +44,14 @@ export type FailureCode =
   | "bad-transaction-request"
   /** The pool or job declarator broke the protocol otherwise. */
   | "protocol-fault";
+
+/** Codes that say something about the way to the upstream and not about the upstream. */
+const ROUTE_CODES: ReadonlySet<FailureCode> = new Set(["connection-lost", "connection-timeout", "reconnect-asked"]);
+
+/** What a failure means for the choice of the next upstream. */
+export function routeFailure(code: FailureCode): RouteFailure<FailureCode> {
+  return { code, blames: ROUTE_CODES.has(code) ? "route" : "upstream" };
+}
 
 /** The end of a session: the code, and what exactly, for people. The detail may be text of the peer. */
 export interface Failure {

@@ -75,6 +75,7 @@ export class JdClientCore {
     return statusOf({
       server: this.#server.status(),
       upstreams: this.#options.upstreams,
+      routes: this.#options.routes,
       inUse: this.#upstream.inUse,
       states: this.#upstream.states,
       cachedShares: this.#upstream.cachedShares,

@@ -1,4 +1,5 @@
 import type { MiningServerOptions } from "@adit/channels";
+import type { UpstreamPolicy } from "@adit/network-helpers";
 import type { OutputSpace } from "./payout.ts";
 
 /** An upstream, as far as the core has to know it. */
@@ -11,6 +12,14 @@ export interface UpstreamRules {
   readonly expectedScript: Uint8Array | undefined;
 }
 
+/** A way to an upstream: over which transports its pool and its job declarator are reached. */
+export interface UpstreamRoute {
+  /** Place of the upstream in the config. */
+  readonly upstream: number;
+  readonly pool: "tcp" | "iroh";
+  readonly jds: "tcp" | "iroh";
+}
+
 /** What a `JdClientCore` is made with. */
 export interface JdClientOptions {
   /** How miners are served. */
@@ -19,6 +28,9 @@ export interface JdClientOptions {
   readonly mode: "FULLTEMPLATE" | "COINBASEONLY" | null;
   /** In order of preference. */
   readonly upstreams: readonly UpstreamRules[];
+  /** The ways to them, in order of preference. */
+  readonly routes: readonly UpstreamRoute[];
+  readonly policy: UpstreamPolicy;
   /** Where blocks pay to while nobody is mined for. */
   readonly soloScript: Uint8Array;
   /** Bytes of extranonce that each extended channel rolls. */

@@ -9,8 +9,8 @@ import type { TemplateTransactions } from "./template-transactions.ts";
 /** What a session is made with. */
 export interface SessionOptions {
   readonly id: SessionId;
-  /** Place of the upstream in the config. */
-  readonly upstream: number;
+  /** Place of its route. */
+  readonly route: number;
   readonly userIdentity: string;
   readonly payout: PayoutRules;
   readonly mode: "FULLTEMPLATE" | "COINBASEONLY";

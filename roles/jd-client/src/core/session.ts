@@ -78,9 +78,9 @@ export class Session {
     return this.#options.id;
   }
 
-  /** Place of the upstream in the config. */
-  get upstream(): number {
-    return this.#options.upstream;
+  /** Place of its route. */
+  get route(): number {
+    return this.#options.route;
   }
 
   /** What miners' work must be; undefined unless the session is ready. */

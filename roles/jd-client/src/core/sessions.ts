@@ -9,24 +9,24 @@ const DRAIN_MS = 10_000;
 /** Of more such sessions, the oldest is ended. */
 const MAX_DRAINING = 4;
 
-/** The sessions with upstreams: one for each at most, and for a while those that were left with nothing wrong. */
+/** The sessions with upstreams: one over each route at most, and for a while those that were left with nothing wrong. */
 export class Sessions {
   readonly #outbox: Outbox;
-  readonly #make: (id: SessionId, upstream: number) => Session;
-  readonly #byUpstream = new Map<number, Session>();
+  readonly #make: (id: SessionId, route: number) => Session;
+  readonly #byRoute = new Map<number, Session>();
   /** Until when each stays. */
   readonly #draining = new Map<Session, number>();
   #lastId = 0;
 
-  /** `make`: a session with an upstream, by its place in the config. */
-  constructor(outbox: Outbox, make: (id: SessionId, upstream: number) => Session) {
+  /** `make`: a session over a route, by its place. */
+  constructor(outbox: Outbox, make: (id: SessionId, route: number) => Session) {
     this.#outbox = outbox;
     this.#make = make;
   }
 
-  /** The session with an upstream, if there is one that was not left. */
-  of(upstream: number): Session | undefined {
-    return this.#byUpstream.get(upstream);
+  /** The session over a route, if there is one that was not left. */
+  of(route: number): Session | undefined {
+    return this.#byRoute.get(route);
   }
 
   /** A session by its number; undefined when it has ended. */
@@ -45,10 +45,10 @@ export class Sessions {
   }
 
   /** Begins a session. */
-  begin(upstream: number): void {
+  begin(route: number): void {
     this.#lastId += 1;
-    this.#byUpstream.set(upstream, this.#make(this.#lastId, upstream));
-    this.#outbox.emit({ type: "begin-session", session: this.#lastId, upstream });
+    this.#byRoute.set(route, this.#make(this.#lastId, route));
+    this.#outbox.emit({ type: "begin-session", session: this.#lastId, route });
   }
 
   /** A session is over. */
@@ -57,13 +57,13 @@ export class Sessions {
     this.#end(session, `${code}: ${detail}`);
   }
 
-  /** An upstream is not needed any more. Late shares still go to a session that had jobs. */
-  release(upstream: number): void {
-    const session = this.#byUpstream.get(upstream);
+  /** A route is not needed any more. Late shares still go to a session that had jobs. */
+  release(route: number): void {
+    const session = this.#byRoute.get(route);
     if (session === undefined) return;
     if (session.terms === undefined) return this.#end(session, "not-needed");
     session.retire();
-    this.#byUpstream.delete(upstream);
+    this.#byRoute.delete(route);
     this.#draining.set(session, this.#outbox.now + DRAIN_MS);
     const [oldest] = this.#draining.keys();
     if (this.#draining.size > MAX_DRAINING && oldest !== undefined) this.#end(oldest, "not-needed");
@@ -89,13 +89,13 @@ export class Sessions {
   }
 
   get #all(): readonly Session[] {
-    return [...this.#byUpstream.values(), ...this.#draining.keys()];
+    return [...this.#byRoute.values(), ...this.#draining.keys()];
   }
 
   #end(session: Session, reason: string): void {
     session.end();
     this.#draining.delete(session);
-    if (this.#byUpstream.get(session.upstream) === session) this.#byUpstream.delete(session.upstream);
+    if (this.#byRoute.get(session.route) === session) this.#byRoute.delete(session.route);
     this.#outbox.emit({ type: "end-session", session: session.id, reason });
   }
 }

@@ -1,12 +1,24 @@
 import type { MiningServerStatus, Totals } from "@adit/channels";
+import type { InUse, RouteState } from "@adit/network-helpers";
 import type { CounterName } from "./effects.ts";
-import type { CandidateState, InUse } from "./fallback.ts";
+import type { UpstreamRoute } from "./jd-client-options.ts";
 
 /** An upstream in the status document. */
 export interface UpstreamStatus {
   readonly name: string;
-  /** Left alone for a while, being connected to, or ready to be mined for. */
-  readonly state: CandidateState["phase"];
+  /** The best that any of its routes is: left alone for a while, being connected to, or ready to be mined for. */
+  readonly state: RouteState["phase"];
+  readonly in_use: boolean;
+  /** The ways to it, in order of preference. */
+  readonly routes: readonly RouteStatus[];
+}
+
+/** A way to an upstream in the status document. */
+export interface RouteStatus {
+  /** What the pool and the job declarator are reached over. */
+  readonly pool: "tcp" | "iroh";
+  readonly jds: "tcp" | "iroh";
+  readonly state: RouteState["phase"];
   readonly in_use: boolean;
 }
 
@@ -40,25 +52,24 @@ export interface StatusParts {
   readonly server: MiningServerStatus;
   readonly upstreams: readonly { readonly name: string }[];
   readonly inUse: InUse;
-  readonly states: readonly CandidateState[];
+  readonly routes: readonly UpstreamRoute[];
+  /** Of each route. */
+  readonly states: readonly RouteState[];
   readonly cachedShares: number;
   readonly totals: Totals<CounterName>;
 }
 
 /** The status document. */
-export function statusOf({ server, upstreams, inUse, states, cachedShares, totals }: StatusParts): JdClientStatus {
+export function statusOf(parts: StatusParts): JdClientStatus {
+  const { server, upstreams, cachedShares, totals } = parts;
   const total = (counter: CounterName, label?: string): number => {
     const byLabel = totals.get(counter) ?? new Map<string, number>();
     if (label !== undefined) return byLabel.get(label) ?? 0;
     return [...byLabel.values()].reduce((sum, count) => sum + count, 0);
   };
   return {
-    mining_for: typeof inUse === "number" ? (upstreams[inUse]?.name ?? "") : inUse,
-    upstreams: states.map(({ phase }, at) => ({
-      name: upstreams[at]?.name ?? "",
-      state: phase,
-      in_use: at === inUse,
-    })),
+    mining_for: nameOf(parts.inUse, parts),
+    upstreams: upstreams.map((_, upstream) => upstreamStatus(upstream, parts)),
     declared_jobs: total("jobs", "declared"),
     custom_jobs: total("jobs", "accepted"),
     shares_submitted: total("sharesSubmitted"),
@@ -71,5 +82,28 @@ export function statusOf({ server, upstreams, inUse, states, cachedShares, total
     channels: server.channels,
     hashrate: server.hashrate,
     height: server.activeJob?.height ?? null,
+  };
+}
+
+/** What is mined for, by its name. */
+export function nameOf(inUse: InUse, { upstreams, routes }: Pick<StatusParts, "upstreams" | "routes">): string {
+  if (typeof inUse !== "number") return inUse;
+  const upstream = routes[inUse]?.upstream;
+  return upstream === undefined ? "" : (upstreams[upstream]?.name ?? "");
+}
+
+const PHASES = ["ready", "dialling", "resting"] as const;
+
+function upstreamStatus(upstream: number, { upstreams, routes, states, inUse }: StatusParts): UpstreamStatus {
+  const own = routes.flatMap((route, at) =>
+    route.upstream === upstream
+      ? [{ pool: route.pool, jds: route.jds, state: states[at]?.phase ?? "resting", in_use: at === inUse }]
+      : [],
+  );
+  return {
+    name: upstreams[upstream]?.name ?? "",
+    state: PHASES.find((phase) => own.some(({ state }) => state === phase)) ?? "resting",
+    in_use: own.some(({ in_use: inUseNow }) => inUseNow),
+    routes: own,
   };
 }

@@ -1,14 +1,15 @@
 import type { AcceptedShare, ActivatedJob, FoundBlock, TemplateOrigin } from "@adit/channels";
 import type { TemplateEvent } from "@adit/mining-shell";
+import { type ChoiceDecision, type InUse, type RouteState, UpstreamChoice } from "@adit/network-helpers";
 import type { SessionId, SessionInput } from "./effects.ts";
-import type { Failure } from "./failure.ts";
-import { type CandidateState, Fallback, type FallbackDecision, type InUse } from "./fallback.ts";
+import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { JdClientOptions } from "./jd-client-options.ts";
 import type { Outbox } from "./outbox.ts";
 import { Session } from "./session.ts";
 import type { SessionNews, SessionTerms } from "./session-types.ts";
 import { Sessions } from "./sessions.ts";
 import { ShareCache } from "./share-cache.ts";
+import { nameOf } from "./status.ts";
 import { TemplateTransactions } from "./template-transactions.ts";
 
 /** The half of the core that serves miners, as its upstream half sees it. */
@@ -37,31 +38,32 @@ export class UpstreamSide {
   readonly #cache = new ShareCache();
   readonly #transactions: TemplateTransactions;
   readonly #sessions: Sessions;
-  readonly #fallback: Fallback;
+  readonly #choice: UpstreamChoice<FailureCode>;
   /** What jobs were made for, by `workId`; oldest first. */
   readonly #madeFor = new Map<number, InUse>();
   /** Not carried out yet. One decision may lead to others, which come after those that were made with it. */
-  readonly #decisions: FallbackDecision[] = [];
+  readonly #decisions: ChoiceDecision<FailureCode>[] = [];
   #isDeciding = false;
 
   constructor(options: JdClientOptions, outbox: Outbox, miners: MinerSide) {
-    const { mode, upstreams, soloAfterMs, random, server } = options;
+    const { mode, routes, policy, soloAfterMs, random, server } = options;
     this.#options = options;
     this.#outbox = outbox;
     this.#miners = miners;
     this.#transactions = new TemplateTransactions(server.hashing);
-    this.#sessions = new Sessions(outbox, (id, upstream) => this.#newSession(id, upstream));
-    this.#fallback = new Fallback({ upstreams: mode === null ? 0 : upstreams.length, soloAfterMs, random }, outbox.now);
+    this.#sessions = new Sessions(outbox, (id, route) => this.#newSession(id, route));
+    const known = mode === null ? [] : routes;
+    this.#choice = new UpstreamChoice({ routes: known, policy, soloAfterMs, random }, outbox.now);
   }
 
   /** What is mined for now. */
   get inUse(): InUse {
-    return this.#fallback.inUse;
+    return this.#choice.inUse;
   }
 
-  /** Where each upstream stands. */
-  get states(): readonly CandidateState[] {
-    return this.#fallback.states;
+  /** Where each route stands. */
+  get states(): readonly RouteState[] {
+    return this.#choice.states;
   }
 
   /** Shares that wait for their job to be taken. */
@@ -104,7 +106,7 @@ export class UpstreamSide {
     const { now } = this.#outbox;
     for (const { session, news } of this.#sessions.tick()) this.#heed(session, news);
     this.#outbox.count("sharesDiscarded", "too-old", this.#cache.expire(now));
-    this.#decide(this.#fallback.tick(now));
+    this.#decide(this.#choice.tick(now));
   }
 
   /** Miners were given a job. */
@@ -144,7 +146,7 @@ export class UpstreamSide {
     const terms = session === this.#session ? session.terms : undefined;
     switch (news.type) {
       case "ready":
-        return this.#decide(this.#fallback.ready(session.upstream, this.#outbox.now));
+        return this.#decide(this.#choice.ready(session.route, this.#outbox.now));
       case "failed":
         return this.#fail(session, news.failure);
       case "target":
@@ -160,13 +162,14 @@ export class UpstreamSide {
 
   #fail(session: Session, failure: Failure): void {
     const wasLeft = this.#sessions.isDraining(session);
-    const upstream = this.#nameOf(session.upstream);
+    const upstream = this.#nameOf(session.route);
     this.#outbox.log(wasLeft ? "debug" : "warn", "upstream-failed", { upstream, ...failure });
     this.#sessions.fail(session, failure);
-    if (!wasLeft) this.#decide(this.#fallback.failed(session.upstream, failure.code, this.#outbox.now));
+    if (wasLeft) return;
+    this.#decide(this.#choice.failed(session.route, routeFailure(failure.code), this.#outbox.now));
   }
 
-  #decide(decisions: readonly FallbackDecision[]): void {
+  #decide(decisions: readonly ChoiceDecision<FailureCode>[]): void {
     this.#decisions.push(...decisions);
     if (this.#isDeciding) return;
     this.#isDeciding = true;
@@ -174,23 +177,25 @@ export class UpstreamSide {
     this.#isDeciding = false;
   }
 
-  #carryOut(decision: FallbackDecision): void {
+  #carryOut(decision: ChoiceDecision<FailureCode>): void {
     switch (decision.type) {
       case "dial":
-        return this.#sessions.begin(decision.upstream);
+        return this.#sessions.begin(decision.route);
       case "use":
         return this.#use(decision);
       case "release":
-        return this.#sessions.release(decision.upstream);
+        return this.#sessions.release(decision.route);
       default:
         return decision satisfies never;
     }
   }
 
-  #use({ from, to, reason }: Extract<FallbackDecision, { readonly type: "use" }>): void {
+  #use({ from, to, reason }: Extract<ChoiceDecision<FailureCode>, { readonly type: "use" }>): void {
     this.#outbox.count("switches", reason);
     const level = to === "solo" && reason !== "solo-mode" ? "warn" : "info";
-    this.#outbox.log(level, "upstream-changed", { from: this.#nameOf(from), to: this.#nameOf(to), reason });
+    const route = typeof to === "number" ? this.#options.routes[to] : undefined;
+    const over = route === undefined ? {} : { pool: route.pool, jds: route.jds };
+    this.#outbox.log(level, "upstream-changed", { from: this.#nameOf(from), to: this.#nameOf(to), ...over, reason });
     this.#rework();
   }
 
@@ -203,17 +208,17 @@ export class UpstreamSide {
   }
 
   #nameOf(inUse: InUse): string {
-    return typeof inUse === "number" ? (this.#options.upstreams[inUse]?.name ?? "") : inUse;
+    return nameOf(inUse, this.#options);
   }
 
-  #newSession(id: SessionId, upstream: number): Session {
-    const { upstreams, mode, outputSpace, tokenTimeoutMs, answerTimeoutMs, server, reservedExtranonceSize } =
+  #newSession(id: SessionId, route: number): Session {
+    const { upstreams, routes, mode, outputSpace, tokenTimeoutMs, answerTimeoutMs, server, reservedExtranonceSize } =
       this.#options;
-    const rules = upstreams[upstream];
-    if (rules === undefined || mode === null) throw new RangeError(`there is no upstream ${upstream}`);
+    const rules = upstreams[routes[route]?.upstream ?? -1];
+    if (rules === undefined || mode === null) throw new RangeError(`there is no route ${route}`);
     return new Session({
       id,
-      upstream,
+      route,
       userIdentity: rules.userIdentity,
       payout: { space: outputSpace, expectedScript: rules.expectedScript },
       mode,

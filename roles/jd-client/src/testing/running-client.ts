@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TestMiner } from "@adit/mining-shell/testing";
 import { tcp } from "@adit/network-helpers/tcp";
-import { metricsRegister, openLog, parseConfig, type RoleContext, statusJson } from "@adit/role-kit";
+import { metricsRegister, noReload, openLog, parseConfig, type RoleContext, statusJson } from "@adit/role-kit";
 import { jdClientRole } from "../role.ts";
 
 /** A folder of its own for a test's files, removed at the end. */
@@ -65,7 +65,7 @@ export class RunningClient implements AsyncDisposable {
 
   private constructor(options: ClientOptions) {
     const config = parseConfig(jdClientRole, { text: clientToml(options), file: "test", env: {} });
-    const context: RoleContext = {
+    const context: RoleContext<never> = {
       signal: this.#stop.signal,
       log: openLog({ role: "jd-client", level: config.logLevel, file: `${options.folder}/jd-client.log` }),
       metrics: this.#metrics,
@@ -75,6 +75,7 @@ export class RunningClient implements AsyncDisposable {
         for (const resolve of this.#waiting.splice(0)) resolve();
       },
       notReady: () => {},
+      ...noReload,
       setStatus: (provider) => {
         this.#status = provider;
       },

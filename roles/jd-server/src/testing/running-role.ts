@@ -1,7 +1,14 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type MetricsRegister, metricsRegister, openLog, parseConfig, type RoleContext } from "@adit/role-kit";
+import {
+  type MetricsRegister,
+  metricsRegister,
+  noReload,
+  openLog,
+  parseConfig,
+  type RoleContext,
+} from "@adit/role-kit";
 import { jdServerRole } from "../role.ts";
 
 /** A folder that is gone when its owner is. */
@@ -54,13 +61,14 @@ export async function startRole(folder: string, nodeUrl: string, top: readonly s
   const ready = new Promise<ReadyDetails>((resolve) => {
     onReady = resolve;
   });
-  const context: RoleContext = {
+  const context: RoleContext<never> = {
     signal: stop.signal,
     log: openLog({ role: "jd-server", level: "debug", file: join(folder, "log") }),
     metrics,
     now: () => Date.now(),
     ready: (details) => onReady(details as unknown as ReadyDetails),
     notReady: () => {},
+    ...noReload,
     setStatus: (provider) => {
       status = provider;
     },

@@ -8,8 +8,10 @@ export interface ConnectOptions extends Pick<MinerHostOptions<never, never>, "en
   /** The connection's number, from 1. */
   readonly number: number;
   readonly signal: AbortSignal;
-  /** Called once the connection is there, with what tells its counters. */
-  readonly onOpen: (info: () => StreamInfo) => void;
+  /** What the connection is made over. */
+  readonly transport: "tcp" | "iroh";
+  /** Called once the connection is there, with what tells its counters. Resolves when it is to be mined on. */
+  readonly onOpen: (info: () => StreamInfo) => Promise<void>;
 }
 
 /** One try: connects, mines, and resolves or rejects when the connection has ended. */

@@ -14,7 +14,7 @@ const encoder = new TextEncoder();
 export const connectSv1: Connect = async ({ config, number, signal, ...host }) => {
   const address = formatHostPort({ host: config.address ?? "", port: config.port ?? 0 });
   await using stream = await dial(address, signal);
-  host.onOpen(() => stream.info());
+  await host.onOpen(() => stream.info());
   const miner = new Sv1Miner({
     userAgent: `adit/${version}`,
     userName: numbered(config.userName, number),

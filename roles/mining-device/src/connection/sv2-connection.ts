@@ -14,15 +14,15 @@ import { MinerHost, type Wire } from "./miner-host.ts";
 
 /** Makes what connects to a Stratum V2 pool and mines until the connection ends or the signal aborts. */
 export function connectSv2(network: Network, nominalHashrate: number): Connect {
-  return async ({ config, number, signal, ...host }) => {
+  return async ({ config, transport, number, signal, ...host }) => {
     const hello = {
       protocol: "mining",
       flags: config.channel === "standard" ? REQUIRES_STANDARD_JOBS : 0,
       requestExtensions: [],
       requiredExtensions: [],
     } as const;
-    await using connection = await network.dial(config, hello, { signal });
-    host.onOpen(() => connection.info());
+    await using connection = await network.dial({ ...config, transport }, hello, { signal });
+    await host.onOpen(() => connection.info());
     const miner = new Sv2Miner({
       kind: config.channel,
       userIdentity: numbered(config.userIdentity, number),

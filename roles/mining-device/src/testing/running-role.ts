@@ -1,7 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type MetricsRegister, metricsRegister, openLog, parseConfig, type RoleContext } from "@adit/role-kit";
+import {
+  type MetricsRegister,
+  metricsRegister,
+  noReload,
+  openLog,
+  parseConfig,
+  type RoleContext,
+} from "@adit/role-kit";
 import { miningDeviceRole } from "../role.ts";
 
 /** A folder that is gone when its owner is. */
@@ -40,13 +47,14 @@ export function startRole(folder: string, lines: readonly string[]): RunningRole
   const metrics = metricsRegister();
   const readiness: string[] = [];
   let status: () => unknown = () => undefined;
-  const context: RoleContext = {
+  const context: RoleContext<never> = {
     signal: stop.signal,
     log: openLog({ role: "mining-device", level: "debug", file: join(folder, "log") }),
     metrics,
     now: () => Date.now(),
     ready: () => readiness.push("ready"),
     notReady: (reason) => readiness.push(reason),
+    ...noReload,
     setStatus: (provider) => {
       status = provider;
     },

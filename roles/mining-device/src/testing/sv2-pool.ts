@@ -10,7 +10,7 @@ import {
 } from "@adit/channels";
 import { type MiningMessage, REQUIRES_FIXED_VERSION, REQUIRES_STANDARD_JOBS } from "@adit/codec";
 import type { Sv2Connection } from "@adit/network-helpers";
-import { irohSettings, metricsRegister, openLog, type RoleContext } from "@adit/role-kit";
+import { irohSettings, metricsRegister, noReload, openLog, type RoleContext } from "@adit/role-kit";
 import { listenLimits, type Network, openNetwork, type Served } from "@adit/role-network";
 import { z } from "zod";
 import { prevHash, rewardOutputs, template } from "./test-jobs.ts";
@@ -53,13 +53,14 @@ export class Sv2Pool implements AsyncDisposable {
   /** Starts a pool that keeps its keys and log in `folder`. */
   static async start(folder: string, options: { versionRolling?: boolean } = {}): Promise<Sv2Pool> {
     const pool = new Sv2Pool({ versionRolling: options.versionRolling ?? true });
-    const context: RoleContext = {
+    const context: RoleContext<never> = {
       signal: pool.#stop.signal,
       log: openLog({ role: "pool", level: "debug", file: join(folder, "pool.log") }),
       metrics: metricsRegister(),
       now: () => Date.now(),
       ready: () => {},
       notReady: () => {},
+      ...noReload,
       setStatus: () => {},
     };
     const iroh = irohSettings.parse({ secretKeyPath: join(folder, "pool.key"), bind: ["127.0.0.1:0"] });

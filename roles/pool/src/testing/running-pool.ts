@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { TestMiner } from "@adit/mining-shell/testing";
 import { alpns, IrohNodeManager } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
-import { metricsRegister, openLog, parseConfig, type RoleContext, statusJson } from "@adit/role-kit";
+import { metricsRegister, noReload, openLog, parseConfig, type RoleContext, statusJson } from "@adit/role-kit";
 import { openSqliteStore } from "@adit/share-store";
 import { type PoolSurroundings, poolRole, runPool } from "../role.ts";
 
@@ -68,7 +68,7 @@ export class RunningPool implements AsyncDisposable {
 
   constructor(options: PoolOptions) {
     const config = parseConfig(poolRole, { text: poolToml(options), file: "test", env: {} });
-    const context: RoleContext = {
+    const context: RoleContext<never> = {
       signal: this.#stop.signal,
       log: openLog({ role: "pool", level: config.logLevel, file: `${options.folder}/pool.log` }),
       metrics: this.metrics,
@@ -78,6 +78,7 @@ export class RunningPool implements AsyncDisposable {
         this.#note(null);
       },
       notReady: (reason) => this.#note(reason),
+      ...noReload,
       setStatus: (provider) => {
         this.#status = provider;
       },

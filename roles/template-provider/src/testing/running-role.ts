@@ -1,7 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type MetricsRegister, metricsRegister, openLog, parseConfig, type RoleContext } from "@adit/role-kit";
+import {
+  type MetricsRegister,
+  metricsRegister,
+  noReload,
+  openLog,
+  parseConfig,
+  type RoleContext,
+} from "@adit/role-kit";
 import { templateProviderRole } from "../role.ts";
 import type { TemplateProviderStatus } from "../status.ts";
 
@@ -51,13 +58,14 @@ export async function startRole(folder: string, lines: ConfigLines = {}): Promis
   const ready = new Promise<Record<string, unknown>>((resolve) => {
     onReady = resolve;
   });
-  const context: RoleContext = {
+  const context: RoleContext<never> = {
     signal: stop.signal,
     log: openLog({ role: "template-provider", level: "debug", file: join(folder, "log") }),
     metrics,
     now: () => Date.now(),
     ready: (details) => onReady(details),
     notReady: () => {},
+    ...noReload,
     setStatus: (provider) => {
       status = provider;
     },

@@ -7,13 +7,21 @@ import {
   Sv1ClientSession,
   type Sv1ClientSubmit,
 } from "@adit/sv1";
-import type { Bench } from "./bench.ts";
+import type { TranslatorInput } from "../effects.ts";
 
 /** What a miner hears, in the order it hears it. */
 export interface Notice {
   readonly method: string;
   readonly params: readonly unknown[];
   readonly at: number;
+}
+
+/** What a miner is connected to. */
+export interface MinersPlace {
+  readonly now: number;
+  /** A target that is good enough for every pool. */
+  readonly upstreamTarget: Target;
+  input(input: TranslatorInput): unknown;
 }
 
 /** A Stratum V1 miner on the bench: a real client session, hashing as it is told. */
@@ -23,13 +31,14 @@ export class BenchMiner {
   readonly results: string[] = [];
   job: Sv1ClientJob | undefined;
   closeReason: string | undefined;
-  readonly #bench: Bench;
+  readonly #bench: MinersPlace;
   readonly #session: Sv1ClientSession;
   #nonce = 0;
+  #before: Sv1ClientJob | undefined;
   #root: { readonly job: Sv1ClientJob; readonly merkleRoot: Hash } | undefined;
 
   constructor(
-    bench: Bench,
+    bench: MinersPlace,
     options: {
       readonly id: number;
       readonly name: string;
@@ -103,6 +112,13 @@ export class BenchMiner {
     }
   }
 
+  /** Mines on the newest job it has, and on the one it had before, if it has any. */
+  mineAny(): void {
+    const before = this.#before;
+    if (this.job !== undefined) this.mine();
+    if (before !== undefined) this.mine(before);
+  }
+
   /** Hashes this often; submits what meets the miner's target and counts what meets another. */
   hashes(count: number, counted: Target): number {
     const isShare = meets(this.work.target);
@@ -139,6 +155,7 @@ export class BenchMiner {
       case "send":
         return this.say(effect.line);
       case "job":
+        this.#before = this.job;
         this.job = effect.job;
         return;
       case "submit-result": {
@@ -147,6 +164,7 @@ export class BenchMiner {
         return;
       }
       case "close":
+        if (this.closeReason !== undefined) return;
         throw new Error(`the miner hangs up: ${effect.reason}`);
       default:
     }

@@ -1,33 +1,23 @@
-import { bip34Prefix, MAX_TARGET, pureHashing, type ShareHashing, type Target, targetToBytes } from "@adit/bitcoin";
+import { MAX_TARGET, pureHashing, type ShareHashing, type Target } from "@adit/bitcoin";
 import {
   type AcceptedShare,
-  defaultChannelLimits,
   MiningClient,
-  MiningServer,
+  type MiningServer,
   type MiningServerOptions,
   type ServerInput,
 } from "@adit/channels";
-import {
-  decodeHeader,
-  dialect,
-  type Frame,
-  HEADER_SIZE,
-  type MiningMessage,
-  type NewTemplate,
-  u256,
-} from "@adit/codec";
+import type { MiningMessage } from "@adit/codec";
+import { defaultUpstreamPolicy } from "@adit/network-helpers";
 import { defaultSv1Limits } from "@adit/sv1";
-import type { TranslatorEffect, TranslatorInput, UpstreamSetup } from "../effects.ts";
+import type { SessionId, TranslatorEffect, TranslatorInput, UpstreamSetup } from "../effects.ts";
 import type { MinerRules } from "../miner.ts";
 import { TranslatorCore } from "../translator-core.ts";
-import type { UpstreamRules } from "../upstream-side.ts";
+import type { UpstreamRules } from "../upstream-session.ts";
 import { BenchMiner } from "./bench-miner.ts";
+import { overTheWire, poolCore, prevHashOf, templateOf } from "./pool-core.ts";
 
 /** The bench's clock at the start, in unix milliseconds. */
-const START = 1_700_000_000_000;
-/** A network target that no test reaches by accident. */
-const HARD_BITS = 0x1d00ffff;
-const mining = dialect("mining");
+export const START = 1_700_000_000_000;
 
 /** What a bench may be made with; the rest is as in a role without config. */
 export interface BenchOptions {
@@ -53,6 +43,9 @@ export class Bench {
   pool: MiningServer;
   now = START;
   connection = 0;
+  /** The session that the translator waits in, or has with the pool. */
+  session: SessionId = 0;
+  #isDialled = false;
   #lastMiner = 0;
   #lastTemplate = 0;
   #tip = 0xa0;
@@ -80,7 +73,12 @@ export class Bench {
         random: () => 0.5,
         ...options.upstream,
       },
+      plan: {
+        routes: [{ upstream: 0, name: "pool", transport: "tcp" }],
+        policy: { ...defaultUpstreamPolicy, holdDownMs: 0 },
+      },
     });
+    this.input({ type: "tick" });
   }
 
   /** Starts a pool in place of the last one: no connection, another prefix, its first job. */
@@ -90,21 +88,22 @@ export class Bench {
     this.newTip(false);
   }
 
-  /** Connects the translator to the pool. */
+  /** Connects the translator to the pool, as soon as it dials. */
   connect(): void {
+    while (!this.#isDialled) this.tick();
     this.connection += 1;
     this.observer = new MiningClient();
     const setup = { userIdentity: "account", fixedVersion: false, namesWorkers: true, ...this.options.setup };
     const extensions = new Set(setup.namesWorkers ? [2] : []);
     this.pooled({ type: "connected", connection: this.connection, flags: 0, extensions });
-    this.input({ type: "upstream-up", setup });
+    this.input({ type: "session-up", session: this.session, setup });
   }
 
   /** Cuts the connection to the pool. */
   disconnect(): void {
     const { connection } = this;
     this.connection += 1;
-    this.input({ type: "upstream-down", reason: "cut" });
+    this.input({ type: "session-down", session: this.session, reason: "cut" });
     this.pooled({ type: "disconnected", connection });
   }
 
@@ -145,11 +144,9 @@ export class Bench {
 
   /** A message from the pool, the real one's or one that only a test sends. */
   fromPool(message: MiningMessage): void {
-    const decoded = mining.decode(frameOf(mining.encode(message)));
-    if (decoded.kind !== "message") throw new Error(`not decoded: ${message.name}`);
-    const received = decoded.message as MiningMessage;
+    const received = overTheWire(message);
     this.observer.handle(received, this.now);
-    this.input({ type: "upstream-message", message: received });
+    this.input({ type: "upstream-message", session: this.session, message: received });
   }
 
   /** A new template; on a new tip unless told otherwise. */
@@ -157,18 +154,14 @@ export class Bench {
     this.#lastTemplate += 1;
     if (another) this.#tip += 1;
     const templateId = BigInt(this.#lastTemplate);
-    this.pooled({ type: "template", template: this.#template(true) });
-    const headerTimestamp = Math.floor(this.now / 1000);
-    const prevHash = u256(new Uint8Array(32).fill(this.#tip));
-    const target = u256(targetToBytes(MAX_TARGET));
-    const fields = { templateId, prevHash, headerTimestamp, nBits: HARD_BITS, target };
-    this.pooled({ type: "prev-hash", prevHash: { name: "SetNewPrevHash", ...fields } });
+    this.pooled({ type: "template", template: templateOf(this.#lastTemplate, true) });
+    this.pooled({ type: "prev-hash", prevHash: prevHashOf(templateId, this.#tip, this.now) });
   }
 
   /** A new template on the same tip. */
   newWork(): void {
     this.#lastTemplate += 1;
-    this.pooled({ type: "template", template: this.#template(false) });
+    this.pooled({ type: "template", template: templateOf(this.#lastTemplate, false) });
   }
 
   /** Lets time pass, a second at a time. */
@@ -199,54 +192,20 @@ export class Bench {
   #perform(effect: TranslatorEffect): void {
     if (effect.type === "send-line") this.miners.get(effect.to)?.receive(effect.line);
     if (effect.type === "close-miner") this.miners.get(effect.miner)?.closedFor(effect.reason);
+    if (effect.type === "begin-session") {
+      this.session = effect.session;
+      this.#isDialled = true;
+    }
+    if (effect.type === "end-session" && effect.session === this.session) this.#isDialled = false;
     if (effect.type !== "send-upstream") return;
     const { message, worker } = effect;
     this.upward.push({ message, worker });
     if (message.name === "OpenExtendedMiningChannel") this.observer.openExtended(message);
-    const decoded = mining.decode(frameOf(mining.encode(message)));
-    if (decoded.kind !== "message") throw new Error(`not decoded: ${message.name}`);
-    this.pooled({
-      type: "message",
-      connection: this.connection,
-      message: decoded.message as MiningMessage,
-      worker,
-    });
+    this.pooled({ type: "message", connection: this.connection, message: overTheWire(message), worker });
   }
 
   #newPool(serverId: number): MiningServer {
-    return new MiningServer({
-      hashing: this.options.hashing ?? pureHashing,
-      extranonce: { totalSize: 20, prefix: Uint8Array.of(serverId), indexSize: 3, start: 0 },
-      rewardOutputs: ({ coinbaseTxValueRemaining: value }) => [{ value, script: Uint8Array.of(0x51) }],
-      coinbaseTag: "adit",
-      sharesPerMinute: 6,
-      shareBatchSize: 1,
-      ackIntervalMs: 1000,
-      minHashrate: 1,
-      vardiff: null,
-      versionRollingAllowed: true,
-      limits: { ...defaultChannelLimits, shareBurst: 1_000_000, ladderMinShares: 1_000_000 },
-      customJobs: null,
-      ...this.options.pool,
-    });
-  }
-
-  #template(futureTemplate: boolean): NewTemplate {
-    const at = this.#lastTemplate;
-    return {
-      name: "NewTemplate",
-      templateId: BigInt(at),
-      futureTemplate,
-      version: 0x20000000,
-      coinbaseTxVersion: 2,
-      coinbasePrefix: bip34Prefix(800_000 + at),
-      coinbaseTxInputSequence: 0xfffffffe,
-      coinbaseTxValueRemaining: 5_000_000_000n,
-      coinbaseTxOutputsCount: 0,
-      coinbaseTxOutputs: new Uint8Array(0),
-      merklePath: [u256(new Uint8Array(32).fill(at & 0xff))],
-      coinbaseTxLocktime: 0,
-    };
+    return poolCore(serverId, { ...(this.options.hashing && { hashing: this.options.hashing }), ...this.options.pool });
   }
 }
 
@@ -256,9 +215,4 @@ export function connectedBench(options: BenchOptions = {}): Bench {
   bench.newTip();
   bench.connect();
   return bench;
-}
-
-function frameOf(bytes: Uint8Array): Frame {
-  const { extensionType, channelMsg, messageType } = decodeHeader(bytes.subarray(0, HEADER_SIZE));
-  return { extensionType, channelMsg, messageType, payload: bytes.slice(HEADER_SIZE) };
 }

@@ -114,6 +114,12 @@ export class TestPool implements AsyncDisposable {
     return parseTicket(this.#listener("iroh")?.ticket ?? "").addresses;
   }
 
+  /** Asks every miner to connect elsewhere (spec 3.6.5). */
+  async sendElsewhere(newHost: string, newPort: number): Promise<void> {
+    const all = [...this.#connections.values()];
+    await Promise.all(all.map(({ connection }) => connection.write({ name: "Reconnect", newHost, newPort })));
+  }
+
   newTip(): void {
     this.#templateId += 1;
     const templateId = BigInt(this.#templateId);

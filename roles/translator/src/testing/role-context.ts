@@ -1,8 +1,8 @@
-import { metricsRegister, openLog, type RoleContext } from "@adit/role-kit";
+import { metricsRegister, noReload, openLog, type RoleContext } from "@adit/role-kit";
 
 /** A role's context for tests, and what the role did with it. */
 export interface TestContext {
-  readonly context: RoleContext;
+  readonly context: RoleContext<never>;
   /** Details of each `ready`. */
   readonly ready: Record<string, unknown>[];
   readonly notReady: string[];
@@ -16,13 +16,14 @@ export function testContext(role: string, logFile: string): TestContext {
   const ready: Record<string, unknown>[] = [];
   const notReady: string[] = [];
   let status = (): unknown => ({});
-  const context: RoleContext = {
+  const context: RoleContext<never> = {
     signal: controller.signal,
     log: openLog({ role, level: "debug", file: logFile }),
     metrics: metricsRegister(),
     now: () => Date.now(),
     ready: (details) => void ready.push(details),
     notReady: (reason) => void notReady.push(reason),
+    ...noReload,
     setStatus: (provider) => {
       status = provider;
     },

@@ -108,7 +108,7 @@ export function lastingTranslator(): Target<readonly Happening[]> {
   const { core } = new Bench();
   const setup = { userIdentity: "account", fixedVersion: false, namesWorkers: true };
   const miners: number[] = [];
-  let [now, last] = [START, 0];
+  let [now, last, session] = [START, 0, 1];
   const inputOf = ({ who, what, message, line }: Happening): Parameters<typeof core.handle>[0] => {
     const miner = miners[who % Math.max(1, miners.length)] ?? 0;
     if (what === "come" && miners.length < CONNECTIONS) {
@@ -119,17 +119,18 @@ export function lastingTranslator(): Target<readonly Happening[]> {
       miners.splice(miners.indexOf(miner), 1);
       return { type: "miner-gone", miner };
     }
-    if (what === "template") return { type: "upstream-up", setup };
-    if (what === "tip") return { type: "upstream-down", reason: "cut" };
+    if (what === "template") return { type: "session-up", session, setup };
+    if (what === "tip") return { type: "session-down", session, reason: "cut" };
     if (what === "tick") return { type: "tick" };
     return who % 2 === 0
       ? { type: "line", miner, line }
-      : { type: "upstream-message", message: miningMessage(message) };
+      : { type: "upstream-message", session, message: miningMessage(message) };
   };
   return lasting("server", (happening) => {
     if (happening.what === "tick") now += 1_000;
     for (const effect of core.handle(inputOf(happening), now)) {
       if (effect.type === "close-miner") miners.splice(miners.indexOf(effect.miner), 1);
+      if (effect.type === "begin-session") session = effect.session;
     }
   });
 }

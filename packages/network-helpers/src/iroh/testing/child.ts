@@ -1,5 +1,6 @@
 import { NetworkError } from "../../errors.ts";
 import { tcp } from "../../tcp/index.ts";
+import { rotateKey } from "../key-rotation.ts";
 import { loopbackNode } from "./loopback.ts";
 import { echoAll, ping } from "./streams.ts";
 
@@ -24,6 +25,14 @@ const tasks: Readonly<Record<string, () => Promise<void>>> = {
     await listener[Symbol.asyncDispose]();
     await serving;
     process.stdout.write("served\n");
+  },
+  /** Rotates the key in the file that ROTATED names again and again, and writes each new endpoint id. */
+  rotate: async () => {
+    const path = process.env["ROTATED"] ?? "";
+    for (;;) {
+      const { endpointId } = await rotateKey(path, { overlapMs: 0, now: 0 });
+      process.stdout.write(`${endpointId}\n`);
+    }
   },
   /** Run where the native part cannot load. */
   withoutIroh: async () => {

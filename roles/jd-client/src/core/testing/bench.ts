@@ -1,9 +1,10 @@
 import { pureHashing } from "@adit/bitcoin";
 import { defaultChannelLimits } from "@adit/channels";
 import type { SubmitSolution } from "@adit/codec";
+import { defaultUpstreamPolicy } from "@adit/network-helpers";
 import type { CounterName, JdClientEffect, JdClientInput } from "../effects.ts";
 import { JdClientCore } from "../jd-client-core.ts";
-import type { JdClientOptions } from "../jd-client-options.ts";
+import type { JdClientOptions, UpstreamRoute } from "../jd-client-options.ts";
 import { HARD_BITS, prevHash, START, template, transactionsOf } from "./templates.ts";
 import { TestMiner } from "./test-miner.ts";
 import { payoutScript, TestUpstream, type TestUpstreamOptions } from "./test-upstream.ts";
@@ -59,7 +60,10 @@ export class Bench {
         ),
     );
     if (prepare !== undefined) for (const upstream of this.upstreams) prepare(upstream);
-    this.core = new JdClientCore({ ...defaults, upstreams: places.map(rulesOf), ...options }, START);
+    this.core = new JdClientCore(
+      { ...defaults, upstreams: places.map(rulesOf), routes: places.map(routeTo), ...options },
+      START,
+    );
     this.feed({ type: "tick" });
     this.feed({ type: "provider-connected" });
   }
@@ -154,8 +158,8 @@ export class Bench {
         this.trace.push(`jds ${this.#upstreamOf(effect.session)?.place}: ${effect.message.name}`);
         return this.#upstreamOf(effect.session)?.take(effect.message);
       case "begin-session":
-        this.trace.push(`begin ${effect.upstream}`);
-        return this.upstreams[effect.upstream]?.connect(effect.session);
+        this.trace.push(`begin ${effect.route}`);
+        return this.upstreams[effect.route]?.connect(effect.session);
       case "end-session":
         this.trace.push(`end ${this.#upstreamOf(effect.session)?.place ?? "-"}`);
         return this.#upstreamOf(effect.session)?.disconnect();
@@ -206,7 +210,7 @@ export const serverOptions: JdClientOptions["server"] = {
   limits: { ...defaultChannelLimits, shareBurst: 100_000, noShareMs: 1e9, jobBurst: 1000 },
 };
 
-const defaults: Omit<JdClientOptions, "upstreams"> = {
+const defaults: Omit<JdClientOptions, "upstreams" | "routes"> = {
   server: serverOptions,
   mode: "FULLTEMPLATE",
   soloScript: SOLO_SCRIPT,
@@ -217,8 +221,13 @@ const defaults: Omit<JdClientOptions, "upstreams"> = {
   tokenTimeoutMs: 10_000,
   answerTimeoutMs: 10_000,
   soloAfterMs: 5000,
+  policy: { ...defaultUpstreamPolicy, retryMinMs: 5000, retryMaxMs: 300_000 },
   random: () => 0.5,
 };
+
+function routeTo(upstream: number): UpstreamRoute {
+  return { upstream, pool: "tcp", jds: "tcp" };
+}
 
 function rulesOf(place: number): JdClientOptions["upstreams"][number] {
   return { name: `upstream-${place}`, userIdentity: "alice", expectedScript: undefined };

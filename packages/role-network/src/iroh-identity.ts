@@ -1,0 +1,251 @@
+import type { Transport } from "@adit/network-helpers";
+import {
+  endpointIdOf,
+  type IdentityKeys,
+  type IrohNodeManager,
+  type LanDiscovery,
+  loadIdentityKeys,
+  type TransportOptions,
+} from "@adit/network-helpers/iroh";
+import type { CounterMetric, IrohSettings, ProcessSettings, RoleContext } from "@adit/role-kit";
+import { startNode } from "./iroh-node.ts";
+import { openLan } from "./lan.ts";
+
+/** What the config of every role with a network holds. */
+export interface IrohRoleSettings extends ProcessSettings {
+  readonly iroh: IrohSettings;
+}
+
+/** One of the nodes that a role is reached at. */
+export interface IdentityNode {
+  /** Streams of one ALPN. */
+  transport(alpn: string, options?: TransportOptions): Transport;
+  /** Aborts when the node is about to end before the role does. */
+  readonly signal: AbortSignal;
+}
+
+/** Takes a node to listen on, and resolves once it does, or has failed to. */
+type Attach = (node: IdentityNode) => Promise<void>;
+
+class RunningNode implements IdentityNode {
+  readonly node: IrohNodeManager;
+  readonly ending = new AbortController();
+
+  constructor(node: IrohNodeManager) {
+    this.node = node;
+  }
+
+  get signal(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  transport(alpn: string, options?: TransportOptions): Transport {
+    return this.node.transport(alpn, options);
+  }
+}
+
+/** How often the end of an overlap is looked for. */
+const CHECK_MS = 60_000;
+/** Peers of a former endpoint id that are named in the log, each once. */
+const MAX_NAMED_PEERS = 1000;
+
+/**
+ * Who a role's process is on Iroh (requirement A6): its node, and while a rotated key is answered, the former one beside
+ * it. The former node keeps the configured UDP port, because whoever has not been moved yet dials it there. Dials go out
+ * under the current endpoint id only.
+ */
+export class IrohIdentity implements AsyncDisposable {
+  readonly #settings: IrohSettings;
+  readonly #context: RoleContext<IrohRoleSettings>;
+  readonly #lan: LanDiscovery | undefined;
+  readonly #connections: CounterMetric<"identity">;
+  readonly #attached = new Set<Attach>();
+  readonly #namedPeers = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
+  #allowedPeers: readonly string[];
+  #current: RunningNode | undefined;
+  #former: RunningNode | undefined;
+  #until = Number.POSITIVE_INFINITY;
+
+  private constructor(settings: IrohSettings, context: RoleContext<IrohRoleSettings>, lan: LanDiscovery | undefined) {
+    this.#settings = settings;
+    this.#context = context;
+    this.#lan = lan;
+    this.#allowedPeers = settings.allowedPeers;
+    this.#connections = this.#metrics();
+    this.#timer = setInterval(() => void this.#endIfOver(), CHECK_MS).unref();
+  }
+
+  /** Starts the node or nodes, and LAN discovery where the config asks for it. NetworkError of `IrohNodeManager.start`. */
+  static async start(settings: IrohSettings, context: RoleContext<IrohRoleSettings>): Promise<IrohIdentity> {
+    const lan = settings.lanDiscovery ? await openLan(settings, context) : undefined;
+    const identity = new IrohIdentity(settings, context, lan);
+    try {
+      await identity.#begin();
+    } catch (error) {
+      await identity[Symbol.asyncDispose]();
+      throw error;
+    }
+    context.onReload(["iroh.allowed_peers"], ({ iroh }) => identity.#setAllowedPeers(iroh.allowedPeers));
+    context.onFileReload("iroh.secret_key_path", () => identity.#refresh());
+    return identity;
+  }
+
+  /** The endpoint id that this process dials with and is to be known by. */
+  get endpointId(): string {
+    return this.#running().node.endpointId;
+  }
+
+  /** The node of the current endpoint id. */
+  get current(): IdentityNode {
+    return this.#running();
+  }
+
+  /** Listens on the former node, if there is one, and on each that comes, until the result is called. */
+  async attach(attach: Attach): Promise<() => void> {
+    this.#attached.add(attach);
+    if (this.#former !== undefined) await attach(this.#former);
+    return () => this.#attached.delete(attach);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all([this.#current?.node[Symbol.asyncDispose](), this.#former?.node[Symbol.asyncDispose]()]);
+    await this.#lan?.[Symbol.asyncDispose]();
+  }
+
+  async #begin(): Promise<void> {
+    const { bind } = this.#settings;
+    const { secretKey, former } = await this.#keys();
+    if (former !== undefined) {
+      try {
+        this.#former = await this.#start(former.secretKey, bind);
+        this.#until = former.until;
+      } catch (error) {
+        this.#context.log.error({ error, endpointId: former.endpointId }, "former endpoint id not answered");
+      }
+    }
+    this.#current = await this.#start(secretKey, former === undefined ? bind : this.#rotationBind());
+    if (this.#former !== undefined) this.#tellOverlap();
+  }
+
+  /** Looks at the key file anew: a rotated key is taken over at once, and one whose overlap was ended is dropped. */
+  async #refresh(): Promise<boolean> {
+    const { secretKey, former } = await this.#keys();
+    const running = this.#running();
+    const isCurrent = endpointIdOf(secretKey) === running.node.endpointId;
+    if (!isCurrent && former?.endpointId !== running.node.endpointId) {
+      throw new Error("the key file holds another key, and this one is not its former key: restart for it");
+    }
+    if (former !== undefined && former.endpointId === this.#former?.node.endpointId) {
+      this.#until = former.until;
+      return false;
+    }
+    const hasEnded = await this.#endFormer();
+    if (isCurrent) return hasEnded;
+    const next = await this.#start(secretKey, this.#rotationBind());
+    this.#former = running;
+    this.#current = next;
+    this.#until = former?.until ?? 0;
+    this.#tellOverlap();
+    await Promise.all([...this.#attached].map((attach) => attach(next)));
+    return true;
+  }
+
+  async #keys(): Promise<IdentityKeys> {
+    const { log, now } = this.#context;
+    const keys = await loadIdentityKeys(this.#settings.secretKeyPath, { env: process.env, now: now() });
+    if (keys.ended !== undefined) log.info({ endpointId: keys.ended }, "former endpoint id ended, its key removed");
+    return keys;
+  }
+
+  async #start(secretKey: Uint8Array, bind: readonly string[]): Promise<RunningNode> {
+    const endpointId = endpointIdOf(secretKey);
+    const node = await startNode({
+      settings: this.#settings,
+      context: this.#context,
+      lan: this.#lan,
+      secretKey,
+      bind,
+      allowedPeers: this.#allowedPeers,
+      onAccepted: (peer) => this.#onAccepted(endpointId, peer),
+    });
+    return new RunningNode(node);
+  }
+
+  /** The configured addresses with ports that are free: the former node has the configured ones. */
+  #rotationBind(): readonly string[] {
+    return this.#settings.rotationBind ?? this.#settings.bind.map((address) => address.replace(/:\d+$/, ":0"));
+  }
+
+  #onAccepted(endpointId: string, peer: string): void {
+    const isFormer = endpointId === this.#former?.node.endpointId;
+    this.#connections.inc({ identity: isFormer ? "former" : "current" });
+    if (!isFormer || this.#namedPeers.has(peer) || this.#namedPeers.size >= MAX_NAMED_PEERS) return;
+    this.#namedPeers.add(peer);
+    const fields = { peer, former: endpointId, current: this.#current?.node.endpointId, until: this.#untilText() };
+    this.#context.log.warn(fields, "peer dials the former endpoint id: give it the current one");
+  }
+
+  /** Ends the former node when its time is over, and has its key removed. */
+  async #endIfOver(): Promise<void> {
+    const { log, now } = this.#context;
+    if (now() < this.#until) return;
+    try {
+      await this.#endFormer();
+      await this.#keys();
+    } catch (error) {
+      log.error({ error }, "former endpoint id not ended properly");
+    }
+  }
+
+  async #endFormer(): Promise<boolean> {
+    const former = this.#former;
+    if (former === undefined) return false;
+    this.#former = undefined;
+    this.#until = Number.POSITIVE_INFINITY;
+    this.#namedPeers.clear();
+    former.ending.abort(new Error("the former endpoint id is answered no more"));
+    await former.node[Symbol.asyncDispose]();
+    this.#context.log.info({ endpointId: former.node.endpointId }, "former endpoint id answered no more");
+    return true;
+  }
+
+  #setAllowedPeers(peers: readonly string[]): void {
+    this.#allowedPeers = peers;
+    for (const running of [this.#current, this.#former]) running?.node.setAllowedPeers(peers);
+  }
+
+  #tellOverlap(): void {
+    const [current, former] = [this.#current?.node, this.#former?.node];
+    const fields = { current: current?.endpointId, currentTicket: current?.ticket(), former: former?.endpointId };
+    this.#context.log.info({ ...fields, until: this.#untilText() }, "answering under two endpoint ids");
+  }
+
+  #untilText(): string {
+    return new Date(this.#until).toISOString();
+  }
+
+  #running(): RunningNode {
+    if (this.#current === undefined) throw new Error("the Iroh node has not been started");
+    return this.#current;
+  }
+
+  #metrics(): CounterMetric<"identity"> {
+    const { metrics } = this.#context;
+    const open = metrics.gauge({
+      name: "sv2_iroh_connections",
+      help: "Live connections that peers have dialled, by the endpoint id they dialled: current, or former after a key rotation",
+      labels: ["identity"],
+    });
+    metrics.onCollect(() => {
+      open.set({ identity: "current" }, this.#current?.node.stats().acceptedStreams ?? 0);
+      open.set({ identity: "former" }, this.#former?.node.stats().acceptedStreams ?? 0);
+    });
+    return metrics.counter({
+      name: "sv2_iroh_connections_total",
+      help: "Connections that peers have dialled, by the endpoint id they dialled",
+      labels: ["identity"],
+    });
+  }
+}

@@ -1,0 +1,123 @@
+import { defaultUpstreamPolicy } from "@adit/network-helpers";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Attempt, keepConnected } from "./keep-connected.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** One connection, as a test decides on it. */
+class Line {
+  readonly attempt: Attempt;
+  isServing = false;
+  isLeft = false;
+  end: (error?: Error) => void = () => {};
+  readonly #ended = new Promise<void>((resolve, reject) => {
+    this.end = (error) => (error === undefined ? resolve() : reject(error));
+  });
+
+  constructor(attempt: Attempt) {
+    this.attempt = attempt;
+    attempt.signal.addEventListener("abort", () => {
+      this.isLeft = true;
+    });
+  }
+
+  async run(isReachable: boolean): Promise<void> {
+    if (!isReachable) throw new Error("refused");
+    await this.attempt.stand();
+    this.isServing = true;
+    this.attempt.connected();
+    try {
+      await this.#ended;
+    } finally {
+      this.isServing = false;
+    }
+  }
+}
+
+/** Keeps a number of routes, of which some are reachable. */
+function keep(routes: number, reachable: Set<number>) {
+  const stop = new AbortController();
+  const states: string[] = [];
+  const lines: Line[] = [];
+  const running = keepConnected({
+    routes,
+    policy: { ...defaultUpstreamPolicy, holdDownMs: 0 },
+    signal: stop.signal,
+    onState: ({ state }) => states.push(state),
+    attempt: async (attempt) => {
+      const line = new Line(attempt);
+      lines.push(line);
+      await line.run(reachable.has(attempt.route));
+    },
+  });
+  return {
+    states,
+    lines,
+    serving: () => lines.filter(({ isServing }) => isServing).map(({ attempt }) => attempt.route),
+    seconds: (count: number) => vi.advanceTimersByTimeAsync(count * 1000),
+    stop: async () => {
+      stop.abort();
+      for (const line of lines) line.end();
+      await running;
+    },
+  };
+}
+
+describe("keeping connected", () => {
+  test("tries again whatever ends a connection, and stops when told", async () => {
+    const reachable = new Set<number>();
+    const { states, lines, seconds, serving, stop } = keep(1, reachable);
+    await seconds(0);
+    expect(states).toEqual(["connecting", "waiting"]);
+    reachable.add(0);
+    await seconds(3);
+    expect([states, serving()]).toEqual([["connecting", "waiting", "connecting", "connected"], [0]]);
+    lines.at(-1)?.end(new Error("broken"));
+    await seconds(0);
+    expect(states.at(-1)).toBe("waiting");
+    await seconds(5);
+    expect(serving()).toEqual([0]);
+    await stop();
+    expect([serving(), lines.at(-1)?.isLeft]).toEqual([[], true]);
+    const { length } = lines;
+    await seconds(600);
+    expect(lines).toHaveLength(length);
+  });
+
+  test("takes the second way when the first does not answer, returns to the first, and never serves over both", async () => {
+    const reachable = new Set([1]);
+    const { lines, seconds, serving, stop } = keep(2, reachable);
+    await seconds(1);
+    expect(serving()).toEqual([1]);
+    reachable.add(0);
+    await seconds(60);
+    // The first stands by until the second has ended.
+    const [left] = lines.filter(({ isServing }) => isServing);
+    expect([left?.attempt.route, left?.isLeft]).toEqual([1, true]);
+    left?.end();
+    await seconds(0);
+    expect(serving()).toEqual([0]);
+    await stop();
+  });
+
+  test("needs no timer once it has what it prefers", async () => {
+    const { seconds, serving, stop } = keep(1, new Set([0]));
+    await seconds(1);
+    expect([serving(), vi.getTimerCount()]).toEqual([[0], 0]);
+    await stop();
+  });
+
+  test("tells nobody that it is connected when a connection that only stands by is let go", async () => {
+    const reachable = new Set<number>();
+    const { states, seconds, stop } = keep(2, reachable);
+    await seconds(0);
+    await stop();
+    expect(states).not.toContain("connected");
+  });
+});

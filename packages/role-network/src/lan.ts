@@ -1,0 +1,28 @@
+import { LanDiscovery, type LanEvent } from "@adit/network-helpers/iroh";
+import type { IrohSettings, RoleContext } from "@adit/role-kit";
+
+/** Opens LAN discovery as the config has it, with its log lines and metrics. */
+export async function openLan(
+  { lanInterfaces: interfaces }: IrohSettings,
+  { log, metrics }: Pick<RoleContext, "log" | "metrics">,
+): Promise<LanDiscovery> {
+  const onEvent = (event: LanEvent): void => {
+    if (event.type === "lan-up") log.info({ interface: event.interface }, "lan discovery up");
+    else log.warn({ interface: event.interface, error: event.error }, "lan discovery failed; it is tried again");
+  };
+  const lan = await LanDiscovery.open({ interfaces, onEvent });
+  const packets = metrics.counter({
+    name: "sv2_lan_packets_total",
+    help: "mDNS packets by outcome: read, ignored as malformed or not mDNS's, dropped because they came too fast",
+    labels: ["outcome"],
+  });
+  let told = { read: 0, ignored: 0, dropped: 0 };
+  metrics.onCollect(() => {
+    const counts = lan.counts();
+    for (const outcome of ["read", "ignored", "dropped"] as const) {
+      packets.inc({ outcome }, counts[outcome] - told[outcome]);
+    }
+    told = counts;
+  });
+  return lan;
+}

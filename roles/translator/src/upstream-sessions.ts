@@ -1,0 +1,146 @@
+import type { ReconnectTarget } from "@adit/role-network";
+import type { SessionId } from "./effects.ts";
+import type { Outbox } from "./outbox.ts";
+import type { UpstreamSession } from "./upstream-session.ts";
+
+/** A session that is not mined in any more stays this long for what miners still find for it. */
+const DRAIN_MS = 10_000;
+/** Shortest such stay: shares are on their way from miners. */
+const DRAIN_MIN_MS = 1000;
+/** Of more such sessions, the oldest is ended. */
+const MAX_DRAINING = 4;
+/** Longest wait for the host that a Reconnect named, dial and first job together. */
+const SUCCESSION_MS = 30_000;
+
+/** What a session is there for. */
+export type SessionPurpose =
+  /** It has a route's place. */
+  | "route"
+  /** The upstream asked for it in place of the one that has the route's place. */
+  | "successor"
+  /** It was left with nothing wrong. */
+  | "draining";
+
+/** The sessions with upstreams: one over each route at most, what shall follow them, and what was left. */
+export class UpstreamSessions {
+  readonly #outbox: Outbox;
+  readonly #make: (id: SessionId, route: number, to: ReconnectTarget | undefined) => UpstreamSession;
+  readonly #byRoute = new Map<number, UpstreamSession>();
+  readonly #successors = new Map<number, { readonly session: UpstreamSession; readonly until: number }>();
+  readonly #draining = new Map<UpstreamSession, { readonly since: number }>();
+  /** Those that were shown to give work. */
+  readonly #tested = new Set<UpstreamSession>();
+  #lastId = 0;
+
+  constructor(
+    outbox: Outbox,
+    make: (id: SessionId, route: number, to: ReconnectTarget | undefined) => UpstreamSession,
+  ) {
+    this.#outbox = outbox;
+    this.#make = make;
+  }
+
+  /** Every session. */
+  get all(): readonly UpstreamSession[] {
+    return [
+      ...this.#byRoute.values(),
+      ...[...this.#successors.values()].map(({ session }) => session),
+      ...this.#draining.keys(),
+    ];
+  }
+
+  /** Those that are mined in, or may be. */
+  get standing(): readonly UpstreamSession[] {
+    return this.all.filter((session) => !this.#draining.has(session));
+  }
+
+  /** The session that has a route's place. */
+  of(route: number): UpstreamSession | undefined {
+    return this.#byRoute.get(route);
+  }
+
+  /** A session by its number; undefined when it has ended. */
+  find(id: SessionId): UpstreamSession | undefined {
+    return this.all.find((session) => session.id === id);
+  }
+
+  /** What a session is there for. */
+  roleOf(session: UpstreamSession): SessionPurpose {
+    if (this.#draining.has(session)) return "draining";
+    return this.isSuccessor(session) ? "successor" : "route";
+  }
+
+  isSuccessor(session: UpstreamSession): boolean {
+    return this.#successors.get(session.route)?.session === session;
+  }
+
+  /** What shall follow a session. */
+  successorOf(session: UpstreamSession): UpstreamSession | undefined {
+    const successor = this.#successors.get(session.route)?.session;
+    return successor === session || this.#draining.has(session) ? undefined : successor;
+  }
+
+  /** Begins a session. */
+  begin(route: number): void {
+    this.#byRoute.set(route, this.#begin(route, undefined));
+  }
+
+  /** Begins what shall follow a session. */
+  succeed({ route }: UpstreamSession, to: ReconnectTarget): void {
+    const until = this.#outbox.now + SUCCESSION_MS;
+    this.#successors.set(route, { session: this.#begin(route, to), until });
+  }
+
+  /** A session was shown to give work. Returns whether that is news. */
+  test(session: UpstreamSession): boolean {
+    if (this.#tested.has(session) || this.#draining.has(session)) return false;
+    this.#tested.add(session);
+    return true;
+  }
+
+  /** A successor takes the place it was made for; whoever has it drains. Returns undefined for what is none. */
+  takePlace(session: UpstreamSession): "taken" | undefined {
+    if (!this.isSuccessor(session)) return undefined;
+    this.#successors.delete(session.route);
+    const before = this.#byRoute.get(session.route);
+    if (before !== undefined) this.drain(before);
+    this.#byRoute.set(session.route, session);
+    return "taken";
+  }
+
+  /** A session is not mined in any more. Late shares still go to it. */
+  drain(session: UpstreamSession): void {
+    if (this.#byRoute.get(session.route) === session) this.#byRoute.delete(session.route);
+    this.#draining.set(session, { since: this.#outbox.now });
+  }
+
+  /** Those that were left a moment ago at least, and whether they have stayed too long or are one too many. */
+  left(now: number): readonly { readonly session: UpstreamSession; readonly isOverdue: boolean }[] {
+    const surplus = this.#draining.size - MAX_DRAINING;
+    return [...this.#draining].flatMap(([session, { since }], at) => {
+      const isOverdue = now - since >= DRAIN_MS || at < surplus;
+      return isOverdue || now - since >= DRAIN_MIN_MS ? [{ session, isOverdue }] : [];
+    });
+  }
+
+  /** Successors that do not come. */
+  late(now: number): readonly UpstreamSession[] {
+    return [...this.#successors.values()].flatMap(({ session, until }) => (until <= now ? [session] : []));
+  }
+
+  /** A session is over. */
+  end(session: UpstreamSession, reason: string): void {
+    this.#draining.delete(session);
+    this.#tested.delete(session);
+    if (this.isSuccessor(session)) this.#successors.delete(session.route);
+    if (this.#byRoute.get(session.route) === session) this.#byRoute.delete(session.route);
+    this.#outbox.emit({ type: "end-session", session: session.id, reason });
+  }
+
+  #begin(route: number, to: ReconnectTarget | undefined): UpstreamSession {
+    this.#lastId += 1;
+    const session = this.#make(this.#lastId, route, to);
+    this.#outbox.emit({ type: "begin-session", session: this.#lastId, route, to });
+    return session;
+  }
+}
