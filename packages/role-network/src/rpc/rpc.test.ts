@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { endpointIdOf, IrohNodeManager, parseTicket } from "@adit/network-helpers/iroh";
+import { endpointIdOf, IrohNodeManager, parseTicket, rotateKey } from "@adit/network-helpers/iroh";
 import { type Caller, clientOf, httpCaller, RpcConnection } from "@adit/network-helpers/rpc";
 import {
   type HttpMethods,
@@ -48,6 +48,8 @@ class Scene implements AsyncDisposable {
   context!: RoleContext<IrohRoleSettings>;
   network!: Network;
   monitoring!: Monitoring;
+  keyPath = "";
+  refresh: () => Promise<boolean> = async () => false;
   #logFile = "";
   #methods: HttpMethods | undefined;
   readonly #live = new Map<string, (config: IrohRoleSettings) => void>();
@@ -76,11 +78,15 @@ class Scene implements AsyncDisposable {
       notReady: () => undefined,
       setStatus: () => undefined,
       ...noReload,
+      onFileReload: (_key, refresh) => {
+        scene.refresh = refresh;
+      },
       onReload: (keys, apply) => scene.#live.set(keys.join(), apply),
       operations: scene.operations,
     };
     const rpc = rpcSettings.parse({ allowedPeers: [endpointIdOf(scene.operatorKey)], ...settings });
-    const node = irohSettings.parse({ secretKeyPath: join(folder, "iroh.key"), bind, ...iroh });
+    scene.keyPath = join(folder, "iroh.key");
+    const node = irohSettings.parse({ secretKeyPath: scene.keyPath, bind, ...iroh });
     scene.network = await openNetwork({ iroh: node, needsIroh: false, rpc }, scene.context);
     scene.monitoring = await serveMonitoring("127.0.0.1:0", {
       role: "test",
@@ -107,9 +113,9 @@ class Scene implements AsyncDisposable {
   }
 
   /** A caller with the operator's key, or another. */
-  async overIroh(key: Uint8Array = this.operatorKey): Promise<Caller & AsyncDisposable> {
+  async overIroh(key: Uint8Array = this.operatorKey, ticket?: string): Promise<Caller & AsyncDisposable> {
     const node = await clientNode(key);
-    const stream = await node.transport(RPC_ALPN).dial(await this.ticket(), { signal: never });
+    const stream = await node.transport(RPC_ALPN).dial(ticket ?? (await this.ticket()), { signal: never });
     const connection = new RpcConnection(stream);
     return {
       call: (name, input, options) => connection.call(name, input, options),
@@ -239,6 +245,20 @@ describe("over Iroh", () => {
     await expect(watching.next()).rejects.toMatchObject({ code: "going-away" });
     await using successor = await scene.overIroh(other);
     expect(await clientOf(healthService, successor).check({}, now)).toMatchObject({ role: "test" });
+  });
+
+  test("both endpoint ids of a rotated key answer, and the status names the new one", async () => {
+    await using scene = await Scene.open();
+    const ticket = await scene.ticket();
+    const { endpointId, former } = await rotateKey(scene.keyPath, { overlapMs: 60_000, now: scene.context.now() });
+    expect(await scene.refresh()).toBe(true);
+    expect(parseTicket(ticket).endpointId).toBe(former.endpointId);
+    const status = await clientOf(statusService, httpCaller(scene.url)).get({}, now);
+    expect(status.endpoint_id).toBe(endpointId);
+    for (const each of [ticket, status.ticket ?? ""]) {
+      await using caller = await scene.overIroh(scene.operatorKey, each);
+      expect(await clientOf(healthService, caller).check({}, now)).toMatchObject({ role: "test" });
+    }
   });
 
   test("nothing is served, and no node is started, while nobody may call", async () => {
