@@ -35,6 +35,8 @@ const entries: Readonly<Record<string, Entry>> = {
   "jd-client": { load: async () => (await import("./targets/jd-client.ts")).jdClient, isGuided: false },
   addresses: { load: async () => (await import("./targets/addresses.ts")).addresses, isGuided: true },
   "lan-packets": { load: async () => (await import("./targets/lan.ts")).lanPackets, isGuided: true },
+  "rpc-from-callers": { load: async () => (await import("./targets/rpc.ts")).fromCallers, isGuided: true },
+  "rpc-from-servers": { load: async () => (await import("./targets/rpc.ts")).fromServers, isGuided: true },
   "lasting-mining-server": {
     load: async () => (await import("./targets/lasting.ts")).lastingServer(),
     isGuided: false,
