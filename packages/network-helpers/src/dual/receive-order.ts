@@ -1,3 +1,4 @@
+import type { Holds } from "../frame-connection.ts";
 import { otherStream, type StreamName } from "./message-order.ts";
 
 /** What the receiver does next. */
@@ -10,16 +11,6 @@ export type Turn<F> =
   | { readonly kind: "end" }
   /** Breaks the connection off: a frame waits for one that will never come, which no honest sender does. */
   | { readonly kind: "stuck" };
-
-/** What was held back, for status and metrics. */
-export interface Holds {
-  /** Frames held back now: none or one, as what is behind a held frame is not read. */
-  readonly now: number;
-  /** Frames that were held back until frames of the other stream had come. */
-  readonly total: number;
-  /** The longest hold that has ended, in milliseconds. */
-  readonly longestMs: number;
-}
 
 interface Head<F> {
   readonly frame: F;
