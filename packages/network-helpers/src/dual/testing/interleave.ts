@@ -120,7 +120,8 @@ export function classIn(name: string): OrderClass {
   return classOf(numbersOf(name));
 }
 
-function numbersOf(name: string): MessageNumbers {
+/** The numbers of a message by its name; those of an unknown extension when there is none. */
+export function numbersOf(name: string): MessageNumbers {
   return numbers.get(name) ?? { extensionType: 0x4001, messageType: 7 };
 }
 

@@ -27,7 +27,7 @@ interface Channel {
  * What messages mean to whoever hears them one after the other, after the specification and without a look at the table
  * of the order: the same message heard in another state means something else. It is what the tests of the order compare.
  */
-export class Hearer {
+class Hearer {
   readonly #channels = new Map<number, Channel>();
   readonly #templates = new Set<number>();
   /** Counts the messages after which all others may be read differently: set-up, extensions, moved channel endpoints. */
@@ -123,7 +123,28 @@ function activate(channel: Channel, job: number): object | null {
   return { ...named };
 }
 
+/** The first message that means something else as it was received, or is missing; undefined when there is none. Both sides have heard `before`. */
+export function difference(
+  before: readonly Event[],
+  history: readonly Event[],
+  got: readonly Event[],
+): string | undefined {
+  if (got.length !== history.length) return `${got.length} of ${history.length} messages`;
+  const [sender, receiver] = [new Hearer(), new Hearer()];
+  for (const event of before) {
+    sender.hear(event);
+    receiver.hear(event);
+  }
+  const meant = new Map(history.map((event) => [event, sender.hear(event)]));
+  for (const event of got) {
+    const heard = receiver.hear(event);
+    const original = meant.get(event);
+    if (original === undefined || !keepsMeaning(original, heard)) return `${heard}, but meant was: ${original}`;
+  }
+  return undefined;
+}
+
 /** Whether what was heard of one message is what its sender meant, or better: not lost. */
-export function keepsMeaning(meant: string, heard: string): boolean {
+function keepsMeaning(meant: string, heard: string): boolean {
   return heard === meant || `${heard} (lost)` === meant;
 }
