@@ -143,7 +143,7 @@ describe("a role's network", () => {
       dialling,
     );
     const settings = { transport: "iroh", encryption: "plain", certValiditySec: 3600, iroh: iroh("host.key") } as const;
-    const serve = async <P extends Protocol>(protocol: P) =>
+    const serve = async (protocol: Protocol) =>
       host.serve({
         settings,
         limits,

@@ -197,6 +197,34 @@ describe("the order of two Iroh streams", () => {
     expect(pair.link.counts.dropped).toBeGreaterThan(0);
   });
 
+  test("lets control through to a data stream that is full and waits for it", async () => {
+    await using pair = await nodes();
+    let open = true;
+    let release: () => void = () => undefined;
+    const gate = (): Promise<void> => (open ? Promise.resolve() : new Promise((go) => (release = go)));
+    const [here, there] = await connected(pair, { client: "plain", server: "plain" }, (stream) => {
+      const { secondStream } = stream;
+      return Object.assign(gated(stream, gate), { secondStream });
+    });
+    open = false;
+    await here.writer.write(frame("CloseChannel", 0));
+    const receiving = numbers(there, 401);
+    let written = 0;
+    const writing = (async () => {
+      for (; written < 400; written++) await here.writer.write(frame("SetTarget", written + 1, 10_000));
+    })();
+    await vi.waitFor(() => {
+      expect(there.info().holds.now).toBe(1);
+      expect(here.info().bytesOut).toBeGreaterThan(1_200_000);
+    }, 20_000);
+    expect(written).toBeLessThan(400);
+    open = true;
+    release();
+    await writing;
+    expect(await receiving).toEqual(Array.from({ length: 401 }, (_, index) => index));
+    await Promise.all([here[Symbol.asyncDispose](), there[Symbol.asyncDispose]()]);
+  });
+
   test("is kept when one stream is read late, and costs no frame", async () => {
     await using pair = await nodes();
     const random = randomFrom(3);

@@ -2,15 +2,15 @@ import { randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import type { Listener, Transport } from "../byte-stream.ts";
 import { within } from "../deadline.ts";
-import { abortError, NetworkError, printable } from "../errors.ts";
-import { type AcceptCounts, Acceptor, type ConnectionParts, type Listening } from "./acceptor.ts";
+import { abortError, NetworkError } from "../errors.ts";
+import { type AcceptCounts, Acceptor, type ConnectionParts } from "./acceptor.ts";
 import { type Iroh, loadIroh, type NativeEndpoint } from "./binding.ts";
 import { dialIroh } from "./dial.ts";
 import { bindEndpoint } from "./endpoint.ts";
 import { endpointIdOf, KEY_SIZE, parseEndpointId } from "./endpoint-id.ts";
 import { lanAddresses } from "./lan/interfaces.ts";
 import type { LanService } from "./lan/records.ts";
-import { IrohListener } from "./listener.ts";
+import { ListenerTable, type ListenNames } from "./listener-table.ts";
 import { orAbort } from "./or-abort.ts";
 import { loadOrCreateSecretKey, secretKeyFromEnvironment } from "./secret-key.ts";
 import { type IrohOptions, type IrohSettings, irohSettings } from "./settings.ts";
@@ -59,7 +59,7 @@ export class IrohNodeManager implements AsyncDisposable {
   readonly #endpoint: NativeEndpoint;
   readonly #registry: StreamRegistry;
   readonly #acceptor: Acceptor;
-  readonly #listeners = new Map<string, Listening>();
+  readonly #listeners: ListenerTable;
   readonly #unreached = new Set<string>();
   readonly #closing = new AbortController();
   #online: Promise<void> | undefined;
@@ -71,12 +71,17 @@ export class IrohNodeManager implements AsyncDisposable {
     this.#settings = node.settings;
     this.#endpoint = endpoint;
     this.#registry = new StreamRegistry(node.settings.liveness.checkIntervalMs);
+    this.#listeners = new ListenerTable({
+      address: () => this.address(),
+      endpointId: node.endpointId,
+      announce: (alpns) => this.#announceAlpns(alpns),
+    });
     this.#acceptor = new Acceptor({
       iroh,
       endpoint,
       settings: node.settings,
       signal: this.#closing.signal,
-      listenerOf: (alpn) => this.#listeners.get(alpn),
+      listenerOf: (alpn) => this.#listeners.of(alpn),
       makeStream: (parts, onClosed) => this.#makeStream(parts, onClosed),
     });
   }
@@ -184,7 +189,7 @@ export class IrohNodeManager implements AsyncDisposable {
       streams: this.#registry.size,
       acceptedStreams: this.#registry.all().filter(({ accepted }) => accepted).length,
       pending: this.#acceptor.admission.pending,
-      alpns: [...this.#listeners.keys()],
+      alpns: this.#listeners.alpns,
       incoming: this.#acceptor.counts(),
     };
   }
@@ -203,7 +208,7 @@ export class IrohNodeManager implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#closing.abort();
-    for (const { listener } of this.#listeners.values()) listener.end();
+    this.#listeners.end();
     await Promise.all(this.#registry.all().map((stream) => stream[Symbol.asyncDispose]()));
     this.#registry.stop();
     await within(ENDPOINT_CLOSE_MS, this.#endpoint.close()).catch(() => false);
@@ -232,45 +237,22 @@ export class IrohNodeManager implements AsyncDisposable {
     return this.#makeStream({ ...parts, streams }, undefined);
   }
 
-  async #listen({ alpn, dualAlpn }: ListenNames, address: string, signal: AbortSignal): Promise<Listener> {
+  async #listen(names: ListenNames, address: string, signal: AbortSignal): Promise<Listener> {
     if (this.#closing.signal.aborted) throw this.#closed();
-    if (signal.aborted) throw abortError(signal, this.endpointId, "starting to listen");
-    if (address !== "") {
-      const message = `an Iroh listener takes no address, but got "${printable(address)}"; set the node's bind addresses instead`;
-      throw new NetworkError("invalid-config", { peer: this.endpointId, message });
-    }
-    const names = dualAlpn === undefined ? [alpn] : [alpn, dualAlpn];
-    const taken = names.find((name) => this.#listeners.has(name));
-    if (taken !== undefined) {
-      const message = `this node already listens on ALPN ${printable(taken)}; stop that listener first or use another ALPN`;
-      throw new NetworkError("node-initialisation", { peer: this.endpointId, message });
-    }
-    const listener = new IrohListener({
-      address: () => this.address(),
-      onEnded: () => {
-        signal.removeEventListener("abort", stop);
-        for (const name of names) this.#listeners.delete(name);
-        this.#announceAlpns();
-      },
-    });
-    const stop = (): void => listener.end();
-    signal.addEventListener("abort", stop, { once: true });
-    for (const name of names) this.#listeners.set(name, { listener, streams: name === dualAlpn ? 2 : 1 });
-    this.#announceAlpns();
-    return listener;
+    return this.#listeners.listen(names, address, signal);
   }
 
   /** Neighbours are told of a node that listens. */
-  #announceAlpns(): void {
+  #announceAlpns(alpns: readonly string[]): void {
     const { lan } = this.#settings;
-    if (this.#listeners.size > 0) lan?.announce(this.endpointId, () => this.#lanService());
+    if (alpns.length > 0) lan?.announce(this.endpointId, () => this.#lanService());
     else lan?.withdraw(this.endpointId);
-    this.#endpoint.setAlpns([...this.#listeners.keys()].map((alpn) => this.#iroh.nativeText(alpn)));
+    this.#endpoint.setAlpns(alpns.map((alpn) => this.#iroh.nativeText(alpn)));
   }
 
   #lanService(): LanService {
     const addresses = lanAddresses(networkInterfaces(), this.boundAddresses());
-    return { endpointId: this.endpointId, alpns: [...this.#listeners.keys()], addresses };
+    return { endpointId: this.endpointId, alpns: this.#listeners.alpns, addresses };
   }
 
   #makeStream({ streams, ...parts }: ConnectionParts, onAcceptedClosed: (() => void) | undefined): IrohStream {
@@ -297,12 +279,6 @@ export class IrohNodeManager implements AsyncDisposable {
 interface DialTarget {
   readonly address: string;
   readonly signal: AbortSignal;
-}
-
-/** The ALPN for one stream and the one for two, if there is one. */
-interface ListenNames {
-  readonly alpn: string;
-  readonly dualAlpn: string | undefined;
 }
 
 /** The options' key, else the environment's, else the key file's, else a new one. */
