@@ -84,6 +84,20 @@ describe("the handshake", () => {
     expect(new Set(sealedBy()).size).toBe(4);
   });
 
+  test("derives a second stream's keys the same way in every release", () => {
+    const client = act1();
+    const server = identity().begin(NOW).act1(client.bytes);
+    const { ciphers } = client.next.act2(server.bytes, NOW);
+    const [fromClient, fromServer] = [ciphers.secondStream(), server.ciphers.secondStream()];
+    // Computed once from docs/dual-stream.md with Node's own hashes and cipher.
+    expect(bytesToHex(fromClient.sealer.seal(frame))).toBe(
+      "8b24946e6684fbe5d3a4d9f112bed922340b6aab5fe72508f85264837fff63f238c03a0af2fc2933",
+    );
+    expect(bytesToHex(fromServer.sealer.seal(frame))).toBe(
+      "6bed1dc2ab13b4d9868740783569e5e22f7f874b74c7d125dfba38d754da8991a66669dd6b524022",
+    );
+  });
+
   test("gives a second stream that no other handshake opens", () => {
     const session = (seed: string): StreamCiphers[] => {
       const client = initiator({ crypto, entropy: entropyFrom(seed), authority }).act1();

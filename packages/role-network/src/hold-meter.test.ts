@@ -27,7 +27,7 @@ test("adds up what live connections held back, and what ended ones held back aft
   const register = metricsRegister();
   const meter = new HoldMeter(register);
   const lines = async (): Promise<readonly string[]> =>
-    (await register.expose()).body.split("\n").filter((line) => /^sv2_.*(dual|held|hold)/.test(line));
+    (await register.expose()).body.split("\n").filter((line) => /^sv2_.*(two_streams|held|hold)/.test(line));
   const one = connection(3, { now: 0, total: 0, longestMs: 0 }, 1);
   meter.collect([
     connection(1, { now: 1, total: 4, longestMs: 20 }),
@@ -35,7 +35,7 @@ test("adds up what live connections held back, and what ended ones held back aft
     one,
   ]);
   expect(await lines()).toEqual([
-    "sv2_connections_dual 2",
+    "sv2_connections_two_streams 2",
     "sv2_frames_held 1",
     "sv2_frames_held_total 6",
     "sv2_longest_hold_seconds 0.03",
@@ -44,7 +44,7 @@ test("adds up what live connections held back, and what ended ones held back aft
   meter.ended(one);
   meter.collect([connection(1, { now: 0, total: 5, longestMs: 20 })]);
   expect(await lines()).toEqual([
-    "sv2_connections_dual 1",
+    "sv2_connections_two_streams 1",
     "sv2_frames_held 0",
     "sv2_frames_held_total 10",
     "sv2_longest_hold_seconds 0.02",

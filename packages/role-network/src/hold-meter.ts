@@ -14,7 +14,10 @@ export class HoldMeter {
   readonly #seen = new Map<number, number>();
 
   constructor(register: MetricsRegister) {
-    this.#connections = register.gauge({ name: "sv2_connections_dual", help: "Live connections with two streams" });
+    this.#connections = register.gauge({
+      name: "sv2_connections_two_streams",
+      help: "Live connections with two streams",
+    });
     this.#now = register.gauge({
       name: "sv2_frames_held",
       help: "Frames of live connections with two streams that wait for frames of the other stream",

@@ -169,10 +169,10 @@ describe("a role's network", () => {
       expect([dual.info().streams, single.info().streams]).toEqual([2, 1]);
       for (const each of [host, client])
         expect(each.status().connections).toMatchObject([{ streams: 2 }, { streams: 1 }]);
-      expect((await serving.metrics.expose()).body).toContain("sv2_connections_dual 1");
+      expect((await serving.metrics.expose()).body).toContain("sv2_connections_two_streams 1");
     }
     await vi.waitFor(async () => {
-      expect((await serving.metrics.expose()).body).toContain("sv2_connections_dual 0");
+      expect((await serving.metrics.expose()).body).toContain("sv2_connections_two_streams 0");
     });
     expect(await readFile(join(dir, "client.log"), "utf8")).toMatch(/upstream speaks two streams/);
   });

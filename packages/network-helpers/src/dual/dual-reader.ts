@@ -93,6 +93,7 @@ export class DualReader implements FrameReader {
       }
     } catch (cause) {
       this.#failure ??= cause instanceof Error ? cause : new Error(String(cause));
+      this.#owner.abort(this.#failure);
     }
     this.#reading.delete(stream);
     this.#wake();
