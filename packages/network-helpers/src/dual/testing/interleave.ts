@@ -126,7 +126,7 @@ export function numbersOf(name: string): MessageNumbers {
 }
 
 const numbers: ReadonlyMap<string, MessageNumbers> = new Map(
-  // Mining comes last: its SetNewPrevHash is the one the tests mean.
+  // Mining comes after template distribution: its SetNewPrevHash is the one the tests mean.
   orderedProtocols
     .toReversed()
     .flatMap((protocol: MessageProtocol) =>
