@@ -133,7 +133,7 @@ describe("a receiver", () => {
       for (; written < 100; written++) await data.write(setTarget(written));
     })();
     const receiving = channels(server, 102);
-    await vi.waitFor(() => expect(server.info().holds).toMatchObject({ now: 1, total: 1 }));
+    await vi.waitFor(() => expect(server.info().holds).toMatchObject({ now: 1, total: 1 }), 10_000);
     await settled();
     expect(written).toBeLessThan(60);
     await control.write(update(1_000));

@@ -105,7 +105,7 @@ describe.each([
       expect((await numbers(there)).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
       await Promise.all([closing, there[Symbol.asyncDispose](), listener[Symbol.asyncDispose]()]);
     }
-    await vi.waitFor(() => expect(pair.server.stats().streams).toBe(0));
+    await vi.waitFor(() => expect(pair.server.stats().streams).toBe(0), 10_000);
   });
 
   test("are kept from the garbage collector, both of them", async () => {
@@ -173,7 +173,7 @@ describe("dialling with two streams", () => {
     const stream = (await listener.streams[Symbol.asyncIterator]().next()).value!;
     const serving = secureResponder(stream, "plain", { signal: AbortSignal.timeout(50) });
     await expect(serving).rejects.toMatchObject({ code: "timed-out" });
-    await vi.waitFor(() => expect(connection.closeReason()).not.toBeNull());
+    await vi.waitFor(() => expect(connection.closeReason()).not.toBeNull(), 10_000);
   });
 });
 

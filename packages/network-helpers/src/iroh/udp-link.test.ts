@@ -19,10 +19,13 @@ async function throughLink(
   for (let index = 0; index < count; index++) {
     const { dropped } = link.counts;
     socket.send(Uint8Array.of(index), Number(port), host);
-    await vi.waitFor(() => expect(link.counts.forwarded + link.counts.dropped).toBe(index + 1), { interval: 1 });
+    await vi.waitFor(() => expect(link.counts.forwarded + link.counts.dropped).toBe(index + 1), {
+      interval: 1,
+      timeout: 10_000,
+    });
     if (link.counts.dropped > dropped) lost.push(index);
   }
-  await vi.waitFor(() => expect(arrived.length).toBe(link.counts.forwarded));
+  await vi.waitFor(() => expect(arrived.length).toBe(link.counts.forwarded), 10_000);
   for (const each of [sink, socket]) each.close();
   return { lost, arrived };
 }
