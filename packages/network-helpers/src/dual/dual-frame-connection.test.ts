@@ -1,6 +1,7 @@
 import { dialect, encodeHeader, type Frame, type MiningMessage } from "@adit/codec";
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { NetworkError } from "../errors.ts";
 import type { FrameConnection } from "../frame-connection.ts";
 import { Inbox } from "../inbox.ts";
 import { secureInitiator, secureResponder } from "../secure.ts";
@@ -161,6 +162,42 @@ describe("a receiver", () => {
     for (const frame of frames) await pair.dialled.data.write(frame);
     await expect(channels(server, 9)).rejects.toMatchObject({ code: "protocol-violation" });
     await expect(new Inbox(pair.dialled.control.source).fill(1)).rejects.toMatchObject({ code: "closed" });
+  });
+
+  test("gives every frame or a NetworkError, whatever a peer says about the order, and never waits for ever", () => {
+    const said = fc.array(
+      fc.oneof(
+        { weight: 4, arbitrary: fc.constant("frame" as const) },
+        { weight: 2, arbitrary: fc.nat(8) },
+        { weight: 1, arbitrary: fc.constant("hello" as const) },
+      ),
+      { maxLength: 10 },
+    );
+    const encoded = (item: "frame" | "hello" | number, frame: Uint8Array): Uint8Array =>
+      item === "frame" ? frame : item === "hello" ? helloFrame : orderFrame(item);
+    return fc.assert(
+      fc.asyncProperty(said, said, async (control, data) => {
+        const pair = await dualPair();
+        const server = await accepted(pair);
+        const receiving = channels(server, 100).then(
+          (ids) => ids.length,
+          (error: unknown) => error,
+        );
+        const { dialled } = pair;
+        // A receiver that has broken off takes no more.
+        const send = async (): Promise<void> => {
+          for (const item of control) await dialled.control.write(encoded(item, update(1)));
+          for (const item of data) await dialled.data.write(encoded(item, setTarget(2)));
+        };
+        await send().catch(() => undefined);
+        const over = receiving.then(() => server[Symbol.asyncDispose]());
+        await Promise.all([dialled.control[Symbol.asyncDispose](), dialled.data[Symbol.asyncDispose](), over]);
+        const frames = [...control, ...data].filter((item) => item === "frame").length;
+        const outcome = await receiving;
+        if (outcome instanceof NetworkError) expect(outcome.code).toBe("protocol-violation");
+        else expect(outcome).toBe(frames);
+      }),
+    );
   });
 
   test("breaks off a peer whose streams wait for each other, or for one that has ended", async () => {
