@@ -1,5 +1,6 @@
 import type { Transport } from "@adit/network-helpers";
 import {
+  type DualStreamsOptions,
   endpointIdOf,
   type IdentityKeys,
   type IrohNodeManager,
@@ -17,8 +18,8 @@ export interface IrohRoleSettings extends ProcessSettings {
 
 /** One of the nodes that a role is reached at. */
 export interface IdentityNode {
-  /** Streams of one ALPN. */
-  transport(alpn: string): Transport;
+  /** Streams of one ALPN; with `dual`, also connections with two streams under another. */
+  transport(alpn: string, dual?: DualStreamsOptions): Transport;
   /** Aborts when the node is about to end before the role does. */
   readonly signal: AbortSignal;
 }
@@ -38,8 +39,8 @@ class RunningNode implements IdentityNode {
     return this.ending.signal;
   }
 
-  transport(alpn: string): Transport {
-    return this.node.transport(alpn);
+  transport(alpn: string, dual?: DualStreamsOptions): Transport {
+    return this.node.transport(alpn, dual);
   }
 }
 

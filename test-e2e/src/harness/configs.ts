@@ -42,12 +42,23 @@ export interface Meeting {
   readonly externalAddresses: readonly string[];
 }
 
-const iroh = (folder: string, udp: readonly string[] = anyPort.udp, meeting?: Meeting): string => `
+interface IrohOptions {
+  readonly meeting?: Meeting;
+  /** Streams of the Iroh connections that the role dials. */
+  readonly streams?: "single" | "dual";
+}
+
+const iroh = (
+  folder: string,
+  udp: readonly string[] = anyPort.udp,
+  { meeting, streams = "single" }: IrohOptions = {},
+): string => `
 [iroh]
 secret_key_path = "${folder}/iroh.key"
 relay = ${meeting === undefined ? '"disabled"' : `[{ url = "${meeting.relayUrl}" }]`}
 external_addresses = ${JSON.stringify(meeting?.externalAddresses ?? [])}
 bind = ${JSON.stringify(udp)}
+streams = "${streams}"
 `;
 
 const limits = (more: string): string => `
@@ -57,12 +68,11 @@ new_connections_burst = 1000
 ${more}
 `;
 
-interface ServerOptions {
+interface ServerOptions extends IrohOptions {
   readonly listen?: Listen;
   readonly logLevel?: string;
   /** More lines for `[limits]`. */
   readonly limits?: string;
-  readonly meeting?: Meeting;
 }
 
 /** A template provider on both transports. */
@@ -157,7 +167,7 @@ share_batch_size = ${shareBatchSize}
 ack_interval_secs = 1
 min_hashrate = 1000
 share_store_path = "${folder}/shares.db"
-${iroh(folder, listen.udp, options.meeting)}${limits(options.limits ?? "")}
+${iroh(folder, listen.udp, options)}${limits(options.limits ?? "")}
 [job_declaration]
 authority_pubkeys = ${JSON.stringify(options.jdServers ?? [])}
 ${options.jds === undefined ? "" : `[jds]\ntransport = "dual"\nlisten_address = "127.0.0.1:0"\n${options.jds}`}
@@ -266,8 +276,7 @@ export function translatorToml(
     readonly aggregateChannels?: boolean;
     readonly hashrate?: number;
     readonly udp?: readonly string[];
-    readonly meeting?: Meeting;
-  } = {},
+  } & IrohOptions = {},
 ): string {
   return `${processKeys}
 log_level = "${options.logLevel ?? "debug"}"
@@ -278,7 +287,7 @@ downstream_port = 0
 [downstream_difficulty_config]
 min_individual_miner_hashrate = ${options.hashrate ?? HASHRATE}.0
 shares_per_minute = ${SHARES_PER_MINUTE}.0
-${iroh(folder, options.udp, options.meeting)}
+${iroh(folder, options.udp, options)}
 [limits]
 new_miners_per_second = 1000
 new_miners_burst = 1000

@@ -7,6 +7,7 @@ export interface ConnectionStatus {
   /** Over Iroh: `direct` or `relay`. */
   readonly path: string | null;
   readonly rtt_ms: number | null;
+  readonly streams: number;
   readonly state?: string;
   readonly since: number | null;
 }
