@@ -20,7 +20,16 @@ export { type ConfigSource, loadConfig, MAX_CONFIG_BYTES, parseConfig } from "./
 export { configReference, type ReferencedRole } from "./config/reference.ts";
 export { Lifetime, type LifetimeOptions } from "./lifetime.ts";
 export type { ReloadReport, ReloadResult } from "./live-config.ts";
-export { describeError, type LogLevel, type LogOptions, logLevels, openLog, peerFields, peerText } from "./log.ts";
+export {
+  describeError,
+  type LogLevel,
+  type LogOptions,
+  logLevels,
+  openLog,
+  peerFields,
+  peerText,
+  reasonText,
+} from "./log.ts";
 export {
   type CounterMetric,
   type GaugeMetric,
