@@ -1,3 +1,4 @@
+export type { MessagePort, PeerConnectorParts } from "./connector-parts.ts";
 export type {
   CloseReason,
   LeaseRefusal,
@@ -10,4 +11,4 @@ export type {
 export { defaultPeerOptions, type PeerOptions } from "./options.ts";
 export type { LeaseResult, PeerStats } from "./peer.ts";
 export { PeerBook, type PeerBookStats, type PeerInput } from "./peer-book.ts";
-export { type MessagePort, PeerConnector, type PeerConnectorOptions } from "./peer-connector.ts";
+export { PeerConnector } from "./peer-connector.ts";

@@ -1,8 +1,9 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { aborted } from "../deadline.ts";
 import { NetworkError } from "../errors.ts";
+import type { PeerConnectorParts } from "./connector-parts.ts";
 import type { PeerEvent } from "./effects.ts";
-import { PeerConnector, type PeerConnectorOptions } from "./peer-connector.ts";
+import { PeerConnector } from "./peer-connector.ts";
 
 const never = new AbortController().signal;
 
@@ -26,7 +27,7 @@ class FakeConnection implements AsyncDisposable {
 }
 
 /** A connector over fake connections and a fake clock; what the test gives takes precedence. */
-function setUp(parts: Partial<PeerConnectorOptions<FakeConnection, string>> = {}) {
+function setUp(parts: Partial<PeerConnectorParts<FakeConnection, string>> = {}) {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
   onTestFinished(() => void vi.useRealTimers());
   const connections: FakeConnection[] = [];

@@ -1,5 +1,5 @@
-import { Backoff } from "../backoff.ts";
-import { Breaker, type BreakerState } from "./breaker.ts";
+import type { BreakerState } from "./breaker.ts";
+import { DialPolicy, type PeerParts } from "./dial-policy.ts";
 import type { CloseReason, LeaseRefusal, PeerEvent, PeerOutbox } from "./effects.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { PeerOptions } from "./options.ts";
@@ -27,13 +27,6 @@ interface OpenLink {
 /** What a lease's work says about its connection. */
 export type LeaseResult = "worked" | "undecided" | "broken";
 
-/** What a peer is made of. */
-export interface PeerParts {
-  readonly options: PeerOptions;
-  readonly random: () => number;
-  readonly out: PeerOutbox;
-}
-
 /** A peer as statistics show it. */
 export interface PeerStats {
   readonly peer: string;
@@ -51,21 +44,19 @@ export class Peer {
   readonly name: string;
   readonly #options: PeerOptions;
   readonly #out: PeerOutbox;
-  readonly #breaker: Breaker;
-  readonly #backoff: Backoff;
+  readonly #policy: DialPolicy;
   readonly #mailbox: Mailbox;
   readonly #waiting = new Set<number>();
   #link: Link = { phase: "none" };
-  #retryAt = Number.NEGATIVE_INFINITY;
   #touchedAt: number;
   #stopped = false;
 
-  constructor(name: string, { options, random, out }: PeerParts, now: number) {
+  constructor(name: string, parts: PeerParts, now: number) {
+    const { options, out } = parts;
     this.name = name;
     this.#options = options;
     this.#out = out;
-    this.#breaker = new Breaker({ failures: options.breakerFailures, openMs: options.breakerOpenMs });
-    this.#backoff = new Backoff({ minMs: options.backoffMinMs, maxMs: options.backoffMaxMs, random });
+    this.#policy = new DialPolicy(name, parts);
     this.#mailbox = new Mailbox(options, out);
     this.#touchedAt = now;
   }
@@ -90,12 +81,12 @@ export class Peer {
   /** Since when there is nothing to remember but failures; undefined while there is more, or its breaker is open. */
   get quietSince(): number | undefined {
     const busy = this.#link.phase !== "none" || this.#demand() || this.#mailbox.delivering;
-    return busy || this.#breaker.state === "open" ? undefined : this.#touchedAt;
+    return busy || this.#policy.state === "open" ? undefined : this.#touchedAt;
   }
 
   /** When time alone changes something next. What was due before `now` waits for something else than time. */
   dueAt(now: number): number {
-    const times = [this.#breaker.dueAt, this.#mailbox.dueAt, this.#linkDueAt()];
+    const times = [this.#policy.halfOpenAt, this.#mailbox.dueAt, this.#linkDueAt()];
     return Math.min(...times.filter((time) => time > now), Number.POSITIVE_INFINITY);
   }
 
@@ -104,8 +95,8 @@ export class Peer {
     return {
       peer: this.name,
       connection: link.phase,
-      breaker: this.#breaker.state,
-      failures: this.#breaker.failures,
+      breaker: this.#policy.state,
+      failures: this.#policy.failures,
       messages: this.#mailbox.size,
       bufferedBytes: this.#mailbox.bytes,
       leases: this.#waiting.size + (link.phase === "open" ? link.leases.size : 0),
@@ -114,7 +105,7 @@ export class Peer {
 
   /** Whether it should be dialled now. */
   wantsDial(now: number): boolean {
-    return this.#link.phase === "none" && this.#demand() && this.#breaker.state !== "open" && now >= this.#retryAt;
+    return this.#link.phase === "none" && this.#demand() && now >= this.#policy.retryAt;
   }
 
   send(message: number, bytes: number, now: number): void {
@@ -124,7 +115,7 @@ export class Peer {
 
   lease(lease: number, now: number): void {
     this.#waiting.add(lease);
-    if (this.#breaker.state === "open") this.refuseLeases("breaker-open");
+    if (this.#policy.state === "open") this.refuseLeases("breaker-open");
     else this.#work(now);
   }
 
@@ -152,7 +143,7 @@ export class Peer {
     const link: OpenLink = { phase: "open", connection, leases: new Set(), usedAt: now, checkAt, proven: false };
     this.#link = link;
     this.#report({ type: "peer-connected", peer: this.name });
-    if (this.#breaker.connected()) this.#report({ type: "breaker-closed", peer: this.name });
+    this.#policy.connected();
     if (this.#stopped) this.#close(link, "stopped");
     else this.#work(now);
   }
@@ -160,9 +151,8 @@ export class Peer {
   dialFailed(connection: number, error: Error, now: number): void {
     if (!this.#isCurrent("dialling", connection)) return;
     this.#link = { phase: "none" };
-    const opened = this.#failed(now);
-    this.#report({ type: "peer-dial-failed", peer: this.name, failures: this.#breaker.failures, error });
-    if (opened) this.#reportOpened();
+    this.#report({ type: "peer-dial-failed", peer: this.name, failures: this.#policy.failures + 1, error });
+    this.#policy.failed(now);
     this.refuseLeases("dial-failed", error);
   }
 
@@ -197,7 +187,7 @@ export class Peer {
     const link = this.#link;
     if (link.phase !== "open" || link.connection !== connection) return;
     if (!link.proven) return this.#break(link, "ended", now);
-    this.#retryAt = now + this.#backoff.next();
+    this.#policy.pause(now);
     this.#close(link, "ended");
   }
 
@@ -212,10 +202,7 @@ export class Peer {
 
   tick(now: number): void {
     if (this.#demand()) this.#touchedAt = now;
-    if (this.#breaker.tick(now)) {
-      this.#retryAt = now;
-      this.#report({ type: "breaker-half-opened", peer: this.name });
-    }
+    this.#policy.tick(now);
     this.#mailbox.expire(now);
     const link = this.#link;
     if (link.phase !== "open") return;
@@ -251,8 +238,7 @@ export class Peer {
   }
 
   #idleDueAt(): number {
-    if (this.#demand()) return this.#breaker.state === "open" ? Number.POSITIVE_INFINITY : this.#retryAt;
-    return this.#touchedAt + this.#options.idleMs;
+    return this.#demand() ? this.#policy.retryAt : this.#touchedAt + this.#options.idleMs;
   }
 
   #isCurrent(phase: "dialling" | "closing", connection: number): boolean {
@@ -276,32 +262,19 @@ export class Peer {
 
   #worked(link: OpenLink): void {
     link.proven = true;
-    this.#breaker.worked();
-    this.#backoff.reset();
+    this.#policy.worked();
   }
 
   /** Closes a connection that has shown that it does not work. */
   #break(link: OpenLink, reason: CloseReason, now: number): void {
-    const opened = this.#failed(now);
     this.#close(link, reason);
-    if (opened) this.#reportOpened();
+    this.#policy.failed(now);
   }
 
   #close(link: OpenLink, reason: CloseReason): void {
     this.#link = { phase: "closing", connection: link.connection };
     this.#out.add({ type: "close", peer: this.name, connection: link.connection });
     this.#report({ type: "peer-closed", peer: this.name, reason });
-  }
-
-  /** Counts a failure; true when it opens the breaker. */
-  #failed(now: number): boolean {
-    this.#retryAt = now + this.#backoff.next();
-    return this.#breaker.failed(now);
-  }
-
-  #reportOpened(): void {
-    const { failures } = this.#breaker;
-    this.#report({ type: "breaker-opened", peer: this.name, failures, openMs: this.#options.breakerOpenMs });
   }
 
   #report(event: PeerEvent): void {
