@@ -77,10 +77,17 @@ function start(file: string, { host, enter }: Place, args: readonly string[]): C
 }
 
 async function next<Message>(child: ChildProcess): Promise<Message> {
-  const ended = once(child, "exit").then(() => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const ended = async (): Promise<never> => {
+    await once(child, "exit", { signal });
     throw new Error("a process of the benchmark ended; what it said is above");
-  });
-  const [message] = (await Promise.race([once(child, "message"), ended])) as [Message];
-  ended.catch(() => undefined);
-  return message;
+  };
+  try {
+    const [message] = (await Promise.race([once(child, "message", { signal }), ended()])) as [Message];
+    return message;
+  } finally {
+    // Takes the listener of the one that lost off the child.
+    controller.abort();
+  }
 }
