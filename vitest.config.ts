@@ -22,7 +22,7 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test-e2e/src/**/*.test.ts"],
-          exclude: ["test-e2e/src/interop/**", "**/*.node.test.ts"],
+          exclude: ["test-e2e/src/interop/**", "**/*.node.test.ts", "**/*.nat.test.ts"],
           globalSetup: ["./scripts/bcoin-setup.mjs"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
@@ -52,6 +52,18 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "nat",
+          include: ["test-e2e/src/nat/**/*.nat.test.ts"],
+          globalSetup: ["./test-e2e/src/nat/setup.ts"],
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -1,8 +1,8 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { machine } from "./machine.ts";
 import { renderTable } from "./report.ts";
 import type { BenchOptions } from "./suite.ts";
 import type { SuiteMessage } from "./suite-process.ts";
@@ -51,17 +51,4 @@ async function runSuite(name: SuiteName, options: BenchOptions, style: "text" | 
   const [code] = await once(child, "exit");
   if (code !== 0) process.stdout.write(`the suite ${name} failed\n`);
   return code === 0;
-}
-
-function machine({ quick, rounds }: BenchOptions): string {
-  const [cpu] = cpus();
-  const run = `${rounds} rounds${quick ? ", quick: do not quote these numbers" : ""}`;
-  const { platform, arch, version } = process;
-  return `Node ${version}, ${platform} ${arch}, ${cpus().length} cores (${cpu?.model.trim() ?? "unknown"}), ${run}; ${load()}`;
-}
-
-function load(): string {
-  const average = loadavg()[0] ?? 0;
-  const state = average > 0.5 ? "BUSY: other programs ran, or ran a moment ago" : "quiet";
-  return `load average ${average.toFixed(2)} of ${cpus().length} cores (${state})`;
 }

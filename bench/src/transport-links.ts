@@ -96,13 +96,13 @@ function pairOf(crypto: NoiseCrypto, identity: ResponderIdentity) {
 }
 
 /** An Iroh node that reaches this machine and nothing else. */
-export function startNode(): Promise<IrohNodeManager> {
+export function startNode(host = "127.0.0.1", maxConnectionsPerPeer = 16): Promise<IrohNodeManager> {
   return IrohNodeManager.start({
     env: {},
     relay: "disabled",
-    bind: ["127.0.0.1:0", "[::1]:0"],
+    bind: [`${host}:0`, "[::1]:0"],
     allowedPeers: [],
-    maxConnectionsPerPeer: 16,
+    maxConnectionsPerPeer,
     signal: new AbortController().signal,
   });
 }

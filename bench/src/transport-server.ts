@@ -1,5 +1,6 @@
 import { type ByteStream, type FrameConnection, type Listener, secureResponder } from "@adit/network-helpers";
-import { encodeFrame, type LinkAddress, MAX_FRAME_PAYLOAD, messageTypes, openLinks } from "./transport-links.ts";
+import { answer } from "./frame-line.ts";
+import { type LinkAddress, openLinks } from "./transport-links.ts";
 
 /** What the server's process sends its parent once it listens. */
 export interface ServerReady {
@@ -22,13 +23,5 @@ process.send?.(ready);
 process.once("disconnect", () => process.exit());
 
 async function accept(listener: Listener, secure: (stream: ByteStream) => Promise<FrameConnection>): Promise<void> {
-  for await (const stream of listener.streams) void serve(await secure(stream));
-}
-
-/** Echoes what asks for it, swallows the rest. */
-async function serve({ reader, writer }: FrameConnection): Promise<void> {
-  reader.setMaxPayload(MAX_FRAME_PAYLOAD);
-  for await (const { messageType, payload } of reader.frames) {
-    if (messageType === messageTypes.echo) await writer.write(encodeFrame(messageTypes.echo, payload));
-  }
+  for await (const stream of listener.streams) void answer(await secure(stream));
 }

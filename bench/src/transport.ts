@@ -1,19 +1,13 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { HEADER_SIZE } from "@adit/codec";
-import { type FrameConnection, secureInitiator } from "@adit/network-helpers";
+import { secureInitiator } from "@adit/network-helpers";
+import { BATCH, BULK, FrameLine, SMALL } from "./frame-line.ts";
 import { quantile } from "./measure.ts";
-import { bytes } from "./samples.ts";
 import type { BenchOptions, Row, Suite } from "./suite.ts";
-import { encodeFrame, type LinkAddress, type LinkName, messageTypes, openLinks } from "./transport-links.ts";
+import { type LinkAddress, type LinkName, openLinks } from "./transport-links.ts";
 import type { ServerReady } from "./transport-server.ts";
 
-const SMALL = 100;
-const BULK = 64 * 1024;
-/** Frames that one call hands to the writer, as a pool's queue does when it has fallen behind. */
-const BATCH = 64;
 const IDLE_MS = 10;
 const never = new AbortController().signal;
 
@@ -30,7 +24,7 @@ export const transport: Suite = {
         if (link === undefined) continue;
         const stream = await link.transport.dial(address, { signal: never });
         const security = link.clientSecurity(Uint8Array.from(authorityPublicKey));
-        lines.push(new Line(name, await secureInitiator(stream, security, { signal: never })));
+        lines.push(new Line(name, new FrameLine(await secureInitiator(stream, security, { signal: never }))));
       }
       const notes = [
         "client and server are two processes on one machine; no network in between",
@@ -91,19 +85,17 @@ async function* measureLines(
 /** One open connection and what was measured over it. */
 class Line {
   readonly name: LinkAddress["name"];
-  readonly #connection: FrameConnection;
-  readonly #incoming: AsyncIterator<unknown>;
+  readonly #line: FrameLine;
   readonly #samples = new Map<string, number[]>();
 
-  constructor(name: LinkAddress["name"], connection: FrameConnection) {
+  constructor(name: LinkAddress["name"], line: FrameLine) {
     this.name = name;
-    this.#connection = connection;
-    this.#incoming = connection.reader.frames[Symbol.asyncIterator]();
+    this.#line = line;
   }
 
   /** Ends the connection. */
   async close(): Promise<void> {
-    await this.#connection[Symbol.asyncDispose]();
+    await this.#line[Symbol.asyncDispose]();
   }
 
   /** Drops the samples so far. */
@@ -120,49 +112,20 @@ class Line {
   }
 
   /** Echoes one frame after the other and notes the median and the 99th percentile. */
-  async roundTrips(
-    what: string,
-    { count, pauseMs }: { readonly count: number; readonly pauseMs: number },
-  ): Promise<void> {
-    const frame = encodeFrame(messageTypes.echo, bytes(SMALL - HEADER_SIZE, 1));
-    const times: number[] = [];
-    for (let done = 0; done < count; done++) {
-      if (pauseMs > 0) await sleep(pauseMs);
-      times.push(await this.#echo(frame));
-    }
+  async roundTrips(what: string, options: { readonly count: number; readonly pauseMs: number }): Promise<void> {
+    const times = await this.#line.roundTrips(options);
     this.#note(`${what}, p50`, quantile(times, 0.5));
     this.#note(`${what}, p99`, quantile(times, 0.99));
   }
 
-  /** Sends small frames as fast as the writer takes them, until the last has arrived. */
+  /** Sends small frames as fast as the writer takes them. */
   async coalesced(count: number): Promise<void> {
-    const frame = encodeFrame(messageTypes.sink, bytes(SMALL - HEADER_SIZE, 1));
-    const batch = Array.from({ length: BATCH }, () => frame);
-    const seconds = await this.#send(batch, count / BATCH);
-    this.#note("frames", count / seconds);
+    this.#note("frames", await this.#line.framesPerSecond(count));
   }
 
-  /** Sends large frames until `size` bytes have arrived. */
+  /** Sends large frames. */
   async bulk(size: number): Promise<void> {
-    const frame = encodeFrame(messageTypes.sink, bytes(BULK - HEADER_SIZE, 1));
-    const seconds = await this.#send([frame], size / BULK);
-    this.#note("bulk", size / 1e6 / seconds);
-  }
-
-  /** The echo behind the last frame tells that all have arrived: a stream keeps its order. */
-  async #send(batch: readonly Uint8Array[], times: number): Promise<number> {
-    const started = performance.now();
-    for (let sent = 0; sent < times; sent++) await this.#connection.writer.writeAll(batch);
-    await this.#echo(encodeFrame(messageTypes.echo, new Uint8Array(1)));
-    return (performance.now() - started) / 1000;
-  }
-
-  async #echo(frame: Uint8Array): Promise<number> {
-    const started = performance.now();
-    await this.#connection.writer.write(frame);
-    const { done } = await this.#incoming.next();
-    if (done === true) throw new Error(`${this.name}: the server has gone`);
-    return (performance.now() - started) * 1e6;
+    this.#note("bulk", await this.#line.megabytesPerSecond(size));
   }
 
   #note(what: string, value: number): void {

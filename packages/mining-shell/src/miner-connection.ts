@@ -11,6 +11,8 @@ export class MinerConnection {
   readonly id: number;
   readonly #connection: Sv2Connection<"mining">;
   readonly #queue: OutboundQueue;
+  /** Frames that go out before what is queued. */
+  #notices: Uint8Array[] = [];
   #wake: (() => void) | undefined;
   #ending: { readonly farewell: Uint8Array | undefined } | undefined;
   #writingSince: number | undefined;
@@ -41,6 +43,13 @@ export class MinerConnection {
     return outcome;
   }
 
+  /** Sends a frame ahead of what is queued. */
+  notify(frame: Uint8Array): void {
+    if (this.isClosing) return;
+    this.#notices.push(frame);
+    this.#wake?.();
+  }
+
   /** Drops what waits for a channel that the miner has closed. */
   forget(channelId: number): void {
     this.#queue.forget(channelId);
@@ -64,7 +73,7 @@ export class MinerConnection {
   async write(): Promise<void> {
     try {
       while (!this.#aborted) {
-        const frames = this.#queue.take(WRITE_BYTES);
+        const frames = this.#notices.length > 0 ? this.#notices.splice(0) : this.#queue.take(WRITE_BYTES);
         if (frames.length > 0) await this.#writeOut(frames);
         else if (this.#ending === undefined) await this.#awaken();
         else break;

@@ -8,6 +8,8 @@ import {
   WORKER_HASHRATE_TRACKING,
 } from "@adit/codec";
 import type { Sv2Server } from "@adit/network-helpers";
+import { address, splitAddress } from "@adit/role-kit";
+import type { ReconnectTarget } from "@adit/role-network";
 import { z } from "zod";
 import { type MiningLimitSettings, toChannelLimits } from "./mining-limits.ts";
 
@@ -31,8 +33,35 @@ const channels = {
     .max(1e20)
     .default(1e9)
     .describe("weakest miner that shares_per_minute is still reached for, in H/s: sets the lowest difficulty"),
+  moveMinersTo: z
+    .exactOptional(
+      z
+        .string()
+        .max(255)
+        .refine(isReconnectTarget, "expected host:port, an Iroh endpoint id (64 hex digits) or an Iroh ticket"),
+    )
+    .describe(
+      "where miners are asked to connect when this role stops: host:port, or an Iroh endpoint id or ticket, of a server with the same authority key; absent: here again",
+    ),
   versionRollingAllowed: z.boolean().default(true).describe("whether miners may roll the version bits of BIP323"),
 } as const;
+
+/** Where miners are asked to connect when the role stops; undefined for where they are. */
+export function moveTarget({ moveMinersTo }: Pick<ChannelSettings, "moveMinersTo">): ReconnectTarget | undefined {
+  if (moveMinersTo === undefined) return undefined;
+  if (isEndpoint(moveMinersTo)) return { newHost: moveMinersTo, newPort: 0 };
+  const { host, port } = splitAddress(moveMinersTo);
+  return { newHost: host, newPort: port };
+}
+
+function isReconnectTarget(text: string): boolean {
+  return isEndpoint(text) || address.safeParse(text).success;
+}
+
+/** An Iroh endpoint id or ticket, which carries all there is to say. */
+function isEndpoint(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text) || /^endpoint[a-z2-7]+$/.test(text);
+}
 
 /** Keys of every role that serves miners: how their channels are run. Spread into its shape. */
 export const channelSettings: typeof channels = channels;
@@ -86,7 +115,7 @@ export function toServerOptions(
   settings: MiningSettings,
 ): Pick<
   MiningServerOptions,
-  Exclude<keyof ChannelSettings, "ackIntervalSecs"> | "ackIntervalMs" | "vardiff" | "limits"
+  Exclude<keyof ChannelSettings, "ackIntervalSecs" | "moveMinersTo"> | "ackIntervalMs" | "vardiff" | "limits"
 > {
   const { sharesPerMinute, shareBatchSize, minHashrate, versionRollingAllowed, ackIntervalSecs } = settings;
   return {

@@ -1,7 +1,7 @@
 import { pureHashing } from "@adit/bitcoin";
 import { type AcceptedShare, MiningServer, type ServerEffect, type ServerInput } from "@adit/channels";
 import { openLog } from "@adit/role-kit";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import type { MinerEffect, MiningCore } from "./core.ts";
 import { miningLimits } from "./mining-limits.ts";
@@ -243,5 +243,24 @@ describe("the mining shell", () => {
     await using late = await served.miner();
     await served.serving;
     expect(late.messages).toEqual([]);
+  });
+
+  test("drains to elsewhere: serves on until its miners have left, and tells those that stay once more", async () => {
+    const served = new Served();
+    await using miner = await served.miner();
+    const channel = await miner.open("extended", "a");
+    let settled = 0;
+    const draining = served.shell.drain(
+      async () => {
+        settled = served.shares.length;
+      },
+      { newHost: "other.example", newPort: 3333 },
+    );
+    await vi.waitFor(() => expect(miner.messages).toContain("Reconnect"));
+    await miner.submit(miner.find(channel));
+    await served.until(() => served.shares.length === 1);
+    await miner[Symbol.asyncDispose]();
+    await draining;
+    expect(settled).toBe(1);
   });
 });

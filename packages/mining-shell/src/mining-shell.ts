@@ -1,7 +1,8 @@
 import type { OutboundLimits } from "@adit/channels";
 import { dialect, type MiningMessage, mining, readWorkerIdentity } from "@adit/codec";
-import type { Received, Sv2Connection } from "@adit/network-helpers";
+import { type Received, type Sv2Connection, within } from "@adit/network-helpers";
 import { peerFields, type RoleContext } from "@adit/role-kit";
+import type { ReconnectTarget } from "@adit/role-network";
 import { isMinerEffect, type MinerEffect, type MiningCore } from "./core.ts";
 import { MinerConnection } from "./miner-connection.ts";
 
@@ -30,6 +31,8 @@ export interface MiningShellOptions<Input, Effect> {
 const encoder = dialect("mining");
 /** The drain of a connection that does not read ends after this. */
 const DRAIN_MS = 3_000;
+/** Miners that were asked to connect elsewhere have this long: a dial, a handshake and a first job there. */
+const LEAVE_MS = 5_000;
 
 /**
  * The shell around a mining core: feeds it what miners and the rest of the role say, one input at a time, and performs
@@ -41,6 +44,8 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
   readonly #miners = new Map<number, MinerConnection>();
   readonly #writing = new Set<Promise<void>>();
   #draining = false;
+  /** Called when the last miner has gone. */
+  #onEmpty: (() => void) | undefined;
 
   constructor(options: MiningShellOptions<Input, Effect>) {
     this.#options = options;
@@ -61,6 +66,7 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
       await writing;
       this.#writing.delete(writing);
       this.#miners.delete(miner.id);
+      if (this.#miners.size === 0) this.#onEmpty?.();
     }
   }
 
@@ -80,21 +86,34 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
   }
 
   /**
-   * Stops reading miners, waits until the role has `settled` every share they sent, acknowledges all of them, asks the
-   * miners to connect again (an empty host means this one) and closes.
+   * Asks the miners to connect elsewhere (spec 3.6.5), if there is an elsewhere, and serves them until they have gone there
+   * or their time is up. Then stops reading, waits until the role has `settled` every share that came, acknowledges all of
+   * them, asks whoever is still there to connect again (an empty host means this one) and closes.
    */
-  async drain(settled: () => Promise<void>): Promise<void> {
+  async drain(settled: () => Promise<void>, elsewhere?: ReconnectTarget): Promise<void> {
+    const farewell = encoder.encode({ name: "Reconnect", newHost: "", newPort: 0, ...elsewhere });
+    if (elsewhere !== undefined) await this.#sendAway(farewell);
     this.#draining = true;
     await settled();
     // The longest wait for an acknowledgement is over now, whatever the clock says.
     this.#handle({ type: "tick" }, this.#clock() + this.#options.ackIntervalMs);
-    const farewell = encoder.encode({ name: "Reconnect", newHost: "", newPort: 0 });
     for (const miner of this.#miners.values()) miner.end(farewell);
     const late = setTimeout(() => {
       for (const miner of this.#miners.values()) miner.abort("closed", "did not read its last messages in time");
     }, DRAIN_MS);
     await Promise.allSettled(this.#writing);
     clearTimeout(late);
+  }
+
+  async #sendAway(farewell: Uint8Array): Promise<void> {
+    for (const miner of this.#miners.values()) miner.notify(farewell);
+    this.#options.log.info({ connections: this.#miners.size }, "miners asked to connect elsewhere");
+    const gone = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      if (this.#miners.size === 0) resolve();
+    });
+    await within(LEAVE_MS, gone);
+    this.#options.log.info({ connections: this.#miners.size }, "miners left, but for these");
   }
 
   #handle(input: Parameters<MiningCore<Input, Effect>["handle"]>[0], now = this.#clock()): void {

@@ -46,6 +46,12 @@ export interface ByteStream extends AsyncDisposable {
   abort(reason: Error): void;
   /** Metadata and counters as of now. */
   info(): StreamInfo;
+  /**
+   * The connection's second stream, where its protocol name (ALPN) stands for two (docs/dual-stream.md); left out everywhere
+   * else. The dialler opens it and must write first; the listener waits for it. `signal` covers that wait. To be called once.
+   * Both streams share a connection: aborting one breaks both, and disposing the first waits for what was written to either.
+   */
+  readonly secondStream?: (options: { readonly signal: AbortSignal }) => Promise<ByteStream>;
 }
 
 /** Makes streams, in both roles. Settings of one transport are arguments of its constructor and nowhere else (A1). */

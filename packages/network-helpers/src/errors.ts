@@ -20,6 +20,8 @@ export type NetworkErrorCode =
   | "timed-out"
   /** The connection ended: by the peer, by us, or underneath both. */
   | "closed"
+  /** The peer has failed too often, and is left alone for a while. */
+  | "breaker-open"
   /** This side is full and did not take the connection. */
   | "refused"
   /** The server answered SetupConnection or RequestExtensions with an error, or we did. */

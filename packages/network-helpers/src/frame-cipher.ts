@@ -1,5 +1,5 @@
 import { HEADER_SIZE } from "@adit/codec";
-import { type Ciphers, SEALED_HEADER_SIZE, sealedPayloadLength } from "@adit/noise";
+import { SEALED_HEADER_SIZE, type StreamCiphers, sealedPayloadLength } from "@adit/noise";
 
 /** How frames look on the wire: sealed by Noise, or as they are. */
 export interface FrameCipher {
@@ -28,7 +28,7 @@ export const plainCipher: FrameCipher = {
 };
 
 /** Frames sealed with the ciphers of a finished handshake (spec 4.6). */
-export function noiseCipher({ opener, sealer }: Ciphers): FrameCipher {
+export function noiseCipher({ opener, sealer }: StreamCiphers): FrameCipher {
   return {
     encryption: "noise",
     headerSize: SEALED_HEADER_SIZE,

@@ -16,6 +16,20 @@ export interface ConnectionInfo extends StreamInfo {
   readonly encryption: "noise" | "plain";
   /** Number of the connection, unique within this process. */
   readonly id: number;
+  /** Streams of the transport it uses. */
+  readonly streams: 1 | 2;
+  /** What one of two streams had to hold back for the other; nothing on one stream. */
+  readonly holds: Holds;
+}
+
+/** Frames that waited for frames of the other stream (docs/dual-stream.md). */
+export interface Holds {
+  /** Frames held back now: none or one, as what is behind a held frame is not read. */
+  readonly now: number;
+  /** Frames that were held back so far. */
+  readonly total: number;
+  /** The longest hold that has ended, in milliseconds. */
+  readonly longestMs: number;
 }
 
 /**
@@ -35,7 +49,13 @@ export interface FrameConnection extends AsyncDisposable {
   abort(reason: Error): void;
 }
 
+const NO_HOLDS: Holds = { now: 0, total: 0, longestMs: 0 };
 let lastId = 0;
+
+/** A number for a new connection. */
+export function nextConnectionId(): number {
+  return ++lastId;
+}
 
 /** The FrameConnection over one stream; takes the stream over. */
 export class StreamFrameConnection implements FrameConnection {
@@ -44,7 +64,7 @@ export class StreamFrameConnection implements FrameConnection {
   readonly writer: CoalescingWriter;
   readonly #stream: ByteStream;
   readonly #encryption: "noise" | "plain";
-  readonly #id = ++lastId;
+  readonly #id = nextConnectionId();
   #closing: Promise<void> | undefined;
 
   constructor(stream: ByteStream, options: FrameReaderOptions) {
@@ -63,6 +83,8 @@ export class StreamFrameConnection implements FrameConnection {
       framesOut: this.writer.framesOut,
       encryption: this.#encryption,
       id: this.#id,
+      streams: 1,
+      holds: NO_HOLDS,
     };
   }
 

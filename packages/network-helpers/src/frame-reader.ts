@@ -1,4 +1,4 @@
-import { decodeHeader, type Frame } from "@adit/codec";
+import { decodeHeader, type Frame, type FrameHeader } from "@adit/codec";
 import type { ByteStream } from "./byte-stream.ts";
 import { NetworkError } from "./errors.ts";
 import type { FrameCipher } from "./frame-cipher.ts";
@@ -24,6 +24,8 @@ export class StreamFrameReader implements FrameReader {
   readonly #cipher: FrameCipher;
   readonly #hint: string;
   #maxPayload: number;
+  /** Read, while the payload it announces is not here yet. */
+  #header: FrameHeader | undefined;
   #framesIn = 0;
   #awaitingSince: number | null = null;
 
@@ -56,7 +58,7 @@ export class StreamFrameReader implements FrameReader {
 
   async #next(): Promise<IteratorResult<Frame, undefined>> {
     try {
-      const frame = await this.#read();
+      const frame = this.#takeFrame() ?? (await this.#awaitFrame());
       if (frame === undefined) return { done: true, value: undefined };
       this.#framesIn++;
       return { done: false, value: frame };
@@ -67,22 +69,41 @@ export class StreamFrameReader implements FrameReader {
     }
   }
 
-  async #read(): Promise<Frame | undefined> {
-    const { headerSize } = this.#cipher;
-    if (!(await this.#inbox.fill(headerSize))) {
-      if (this.#inbox.length === 0) return undefined;
-      throw this.#cutShort();
+  /** The next frame once its bytes are here; undefined at the end of the stream. */
+  async #awaitFrame(): Promise<Frame | undefined> {
+    for (;;) {
+      const header = this.#header;
+      const wanted = header === undefined ? this.#cipher.headerSize : this.#cipher.payloadSize(header.length);
+      if (header !== undefined) this.#awaitingSince = performance.now();
+      if (!(await this.#inbox.fill(wanted))) {
+        if (header === undefined && this.#inbox.length === 0) return undefined;
+        throw this.#cutShort();
+      }
+      this.#awaitingSince = null;
+      const frame = this.#takeFrame();
+      if (frame !== undefined) return frame;
     }
-    const { length, ...header } = decodeHeader(this.#open(() => this.#cipher.openHeader(this.#inbox.take(headerSize))));
-    if (length > this.#maxPayload) {
-      const message = `a frame of ${length} bytes, at most ${this.#maxPayload} are allowed now; the peer is disconnected`;
-      throw this.#fault("frame-too-large", message);
-    }
+  }
+
+  /** The next frame if its bytes are here already, as most are when a peer sends many: without a turn of any queue. */
+  #takeFrame(): Frame | undefined {
+    const header = (this.#header ??= this.#takeHeader());
+    if (header === undefined) return undefined;
+    const { extensionType, channelMsg, messageType, length } = header;
     const size = this.#cipher.payloadSize(length);
-    this.#awaitingSince = performance.now();
-    if (!(await this.#inbox.fill(size))) throw this.#cutShort();
-    this.#awaitingSince = null;
-    return { ...header, payload: this.#open(() => this.#cipher.openPayload(this.#inbox.take(size), length)) };
+    if (this.#inbox.length < size) return undefined;
+    this.#header = undefined;
+    const payload = this.#open(() => this.#cipher.openPayload(this.#inbox.take(size), length));
+    return { extensionType, channelMsg, messageType, payload };
+  }
+
+  #takeHeader(): FrameHeader | undefined {
+    const { headerSize } = this.#cipher;
+    if (this.#inbox.length < headerSize) return undefined;
+    const header = decodeHeader(this.#open(() => this.#cipher.openHeader(this.#inbox.take(headerSize))));
+    if (header.length <= this.#maxPayload) return header;
+    const message = `a frame of ${header.length} bytes, at most ${this.#maxPayload} are allowed now; the peer is disconnected`;
+    throw this.#fault("frame-too-large", message);
   }
 
   #open(open: () => Uint8Array): Uint8Array {

@@ -2,6 +2,7 @@ import { maxPayloadOf } from "@adit/codec";
 import {
   ACT1_SIZE,
   ACT2_SIZE,
+  type Ciphers,
   type Entropy,
   initiator,
   type NoiseCrypto,
@@ -10,6 +11,7 @@ import {
   type ResponderIdentity,
 } from "@adit/noise";
 import type { ByteStream } from "./byte-stream.ts";
+import { DualFrameConnection, type DualStreams } from "./dual/dual-frame-connection.ts";
 import { abortError, NetworkError, type NetworkErrorCode } from "./errors.ts";
 import { type FrameCipher, noiseCipher, plainCipher } from "./frame-cipher.ts";
 import { type FrameConnection, StreamFrameConnection } from "./frame-connection.ts";
@@ -53,8 +55,10 @@ export function secureInitiator(
 ): Promise<FrameConnection> {
   const inbox = new Inbox(stream.source);
   return shakingHands({ stream, inbox, signal: options.signal }, async () => {
-    const cipher = security === "plain" ? plainCipher : await initiate({ stream, inbox }, security.noise);
-    return new StreamFrameConnection(stream, { inbox, cipher, maxPayload: MAX_PAYLOAD_FROM_SERVER, hint: "" });
+    const session = security === "plain" ? plainSession : await initiate({ stream, inbox }, security.noise);
+    const opened = { stream, inbox, maxPayload: MAX_PAYLOAD_FROM_SERVER, hint: "" };
+    const streams = await bothStreams(opened, session, options);
+    return streams === null ? oneStream(opened, session) : DualFrameConnection.dial(streams);
   });
 }
 
@@ -82,32 +86,69 @@ export function respondOver(
   return shakingHands({ stream, inbox, signal }, async () => {
     if (security !== "plain" && !(await inbox.fill(ACT1_SIZE))) throw endedEarly(stream.peer);
     const hint = foreignProtocol(inbox);
-    const cipher = security === "plain" ? plainCipher : await respond({ stream, inbox }, security.noise, signal);
-    return new StreamFrameConnection(stream, { inbox, cipher, maxPayload: MAX_PAYLOAD_BEFORE_SETUP, hint });
+    const session = security === "plain" ? plainSession : await respond({ stream, inbox }, security.noise, signal);
+    const opened = { stream, inbox, maxPayload: MAX_PAYLOAD_BEFORE_SETUP, hint };
+    const streams = await bothStreams(opened, session, { signal });
+    return streams === null ? oneStream(opened, session) : DualFrameConnection.accept(streams);
   });
 }
 
-async function initiate(
-  { stream, inbox }: Opened,
-  noise: Exclude<ClientSecurity, "plain">["noise"],
-): Promise<FrameCipher> {
+/** What both sides have agreed on: a cipher for each stream. */
+interface Session {
+  readonly cipher: FrameCipher;
+  /** To be called once. */
+  secondCipher(): FrameCipher;
+}
+
+const plainSession: Session = { cipher: plainCipher, secondCipher: () => plainCipher };
+
+function noiseSession(ciphers: Ciphers): Session {
+  return { cipher: noiseCipher(ciphers), secondCipher: () => noiseCipher(ciphers.secondStream()) };
+}
+
+/** A stream with what its frames are read with. */
+interface Ready extends Opened {
+  readonly maxPayload: number;
+  readonly hint: string;
+}
+
+function oneStream(opened: Ready, { cipher }: Session): FrameConnection {
+  return new StreamFrameConnection(opened.stream, { ...opened, cipher });
+}
+
+/** Where the protocol name stands for two streams: the second one too, with the keys of the same handshake. */
+async function bothStreams(
+  first: Ready,
+  session: Session,
+  options: { readonly signal: AbortSignal },
+): Promise<DualStreams | null> {
+  const stream = await first.stream.secondStream?.(options);
+  if (stream === undefined) return null;
+  const { maxPayload } = first;
+  return {
+    control: { ...first, cipher: session.cipher },
+    data: { stream, inbox: new Inbox(stream.source), cipher: session.secondCipher(), maxPayload, hint: "" },
+  };
+}
+
+async function initiate({ stream, inbox }: Opened, noise: Exclude<ClientSecurity, "plain">["noise"]): Promise<Session> {
   const { bytes, next } = initiator({ ...noise, entropy: systemEntropy }).act1();
   await stream.write(bytes);
   if (!(await inbox.fill(ACT2_SIZE))) throw endedEarly(stream.peer);
-  return noiseCipher(next.act2(inbox.take(ACT2_SIZE), Date.now()).ciphers);
+  return noiseSession(next.act2(inbox.take(ACT2_SIZE), Date.now()).ciphers);
 }
 
 async function respond(
   { stream, inbox }: Opened,
   { identity, gate }: Exclude<ServerSecurity, "plain">["noise"],
   signal: AbortSignal,
-): Promise<FrameCipher> {
+): Promise<Session> {
   const act1 = inbox.take(ACT1_SIZE);
   const compute = (): ReturnType<ReturnType<ResponderIdentity["begin"]>["act1"]> =>
     identity.begin(Date.now()).act1(act1);
   const { bytes, ciphers } = await (gate === undefined ? compute() : gate.run(compute, { signal, peer: stream.peer }));
   await stream.write(bytes);
-  return noiseCipher(ciphers);
+  return noiseSession(ciphers);
 }
 
 /** Breaks the stream when `signal` aborts or `work` fails, and gives every failure its NetworkError. */

@@ -5,7 +5,6 @@ import { describe, expect, test } from "vitest";
 import {
   type AwaitingAct2,
   authorityPublicKey,
-  type Ciphers,
   type Entropy,
   initiator,
   NoiseError,
@@ -13,6 +12,7 @@ import {
   pureCrypto,
   ResponderIdentity,
   type ResponderIdentityOptions,
+  type StreamCiphers,
   signCertificate,
   verifyCertificate,
 } from "./index.ts";
@@ -43,7 +43,7 @@ function flip(bytes: Uint8Array, offset: number): void {
   bytes[offset] = (bytes[offset] ?? 0) ^ (1 << (offset % 8));
 }
 
-function expectSession(from: Ciphers, to: Ciphers): void {
+function expectSession(from: StreamCiphers, to: StreamCiphers): void {
   for (let n = 0; n < 3; n++) {
     const sealed = from.sealer.seal(frame);
     expect(to.opener.openHeader(sealed.subarray(0, 22))).toEqual(frame.subarray(0, 6));
@@ -61,6 +61,53 @@ describe("the handshake", () => {
     expectSession(ciphers, server.ciphers);
     expectSession(server.ciphers, ciphers);
     expect(certificate).toMatchObject({ version: 0, validFrom: NOW / 1000, notValidAfter: NOW / 1000 + HOUR });
+  });
+
+  test("gives both sides the same ciphers for a second stream, once, and other ones than the first's", () => {
+    const client = act1();
+    const server = identity().begin(NOW).act1(client.bytes);
+    const { ciphers } = client.next.act2(server.bytes, NOW);
+    const [clientSecond, serverSecond] = [ciphers.secondStream(), server.ciphers.secondStream()];
+    expectSession(clientSecond, serverSecond);
+    expectSession(serverSecond, clientSecond);
+    // The first stream has not moved, and neither opens what the other sealed, in either direction.
+    expectSession(ciphers, server.ciphers);
+    expect(() => ciphers.secondStream()).toThrow(withCode("step-reused"));
+    const sealedBy = () => {
+      const again = act1();
+      const answer = identity().begin(NOW).act1(again.bytes);
+      const session = again.next.act2(answer.bytes, NOW).ciphers;
+      const { secondStream, ...first } = session;
+      const streams = [first, answer.ciphers, secondStream(), answer.ciphers.secondStream()];
+      return streams.map(({ sealer }) => Buffer.from(sealer.seal(frame)).toString("hex"));
+    };
+    expect(new Set(sealedBy()).size).toBe(4);
+  });
+
+  test("derives a second stream's keys the same way in every release", () => {
+    const client = act1();
+    const server = identity().begin(NOW).act1(client.bytes);
+    const { ciphers } = client.next.act2(server.bytes, NOW);
+    const [fromClient, fromServer] = [ciphers.secondStream(), server.ciphers.secondStream()];
+    // Computed once from docs/dual-stream.md with Node's own hashes and cipher.
+    expect(bytesToHex(fromClient.sealer.seal(frame))).toBe(
+      "8b24946e6684fbe5d3a4d9f112bed922340b6aab5fe72508f85264837fff63f238c03a0af2fc2933",
+    );
+    expect(bytesToHex(fromServer.sealer.seal(frame))).toBe(
+      "6bed1dc2ab13b4d9868740783569e5e22f7f874b74c7d125dfba38d754da8991a66669dd6b524022",
+    );
+  });
+
+  test("gives a second stream that no other handshake opens", () => {
+    const session = (seed: string): StreamCiphers[] => {
+      const client = initiator({ crypto, entropy: entropyFrom(seed), authority }).act1();
+      const server = identity().begin(NOW).act1(client.bytes);
+      return [client.next.act2(server.bytes, NOW).ciphers.secondStream(), server.ciphers.secondStream()];
+    };
+    const [client] = session("one");
+    const [, server] = session("another");
+    const sealed = client!.sealer.seal(frame);
+    expect(() => server!.opener.openHeader(sealed.subarray(0, 22))).toThrow(withCode("decrypt-failed"));
   });
 
   test("depends on entropy and time alone", () => {

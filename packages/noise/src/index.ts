@@ -37,4 +37,4 @@ export {
 } from "./initiator.ts";
 export { pureCrypto } from "./pure-crypto.ts";
 export { ResponderIdentity, type ResponderIdentityOptions, type ResponderStart } from "./responder.ts";
-export type { Ciphers } from "./symmetric-state.ts";
+export type { Ciphers, StreamCiphers } from "./symmetric-state.ts";

@@ -22,7 +22,16 @@ export { checkRpc, type RpcServiceName, type RpcSettings, rpcSettings } from "./
 export type { HttpCall, HttpMethod, HttpMethods } from "./http-calls.ts";
 export { Lifetime, type LifetimeOptions } from "./lifetime.ts";
 export type { ReloadReport, ReloadResult } from "./live-config.ts";
-export { describeError, type LogLevel, type LogOptions, logLevels, openLog, peerFields, peerText } from "./log.ts";
+export {
+  describeError,
+  type LogLevel,
+  type LogOptions,
+  logLevels,
+  openLog,
+  peerFields,
+  peerText,
+  reasonText,
+} from "./log.ts";
 export {
   type CounterMetric,
   type GaugeMetric,

@@ -8,6 +8,8 @@ export type LogLevel = (typeof logLevels)[number];
 
 /** Text from the network longer than this many characters is cut in logs. */
 const MAX_PEER_TEXT = 128;
+/** Longest reason: after the name and address of a peer there must be room for what is wrong with it. */
+const MAX_REASON = 512;
 
 /** Where and how much to log. */
 export interface LogOptions {
@@ -59,9 +61,17 @@ export function peerText(text: string, limit: number = MAX_PEER_TEXT): string {
   });
 }
 
-/** Fields of a log line whose texts may come from the network, each text by {@link peerText}. */
+/** Why something ended, fit for a log line and the status: it may hold a peer's own words behind its name and address. */
+export function reasonText(error: unknown): string {
+  return peerText(error instanceof Error ? error.message : String(error), MAX_REASON);
+}
+
+/** Fields of a log line whose texts may come from the network, each text by {@link peerText}; reasons may be longer. */
 export function peerFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, typeof value === "string" ? peerText(value) : value]),
+    Object.entries(fields).map(([name, value]) => {
+      const limit = name === "detail" || name === "reason" ? MAX_REASON : MAX_PEER_TEXT;
+      return [name, typeof value === "string" ? peerText(value, limit) : value];
+    }),
   );
 }

@@ -1,11 +1,11 @@
 import type { Transport } from "@adit/network-helpers";
 import {
+  type DualStreamsOptions,
   endpointIdOf,
   type IdentityKeys,
   type IrohNodeManager,
   type LanDiscovery,
   loadIdentityKeys,
-  type TransportOptions,
 } from "@adit/network-helpers/iroh";
 import type { CounterMetric, IrohSettings, ProcessSettings, RoleContext } from "@adit/role-kit";
 import { startNode } from "./iroh-node.ts";
@@ -18,8 +18,10 @@ export interface IrohRoleSettings extends ProcessSettings {
 
 /** One of the nodes that a role is reached at. */
 export interface IdentityNode {
-  /** Streams of one ALPN. */
-  transport(alpn: string, options?: TransportOptions): Transport;
+  /** Streams of one ALPN; with `dual`, also connections with two streams under another. */
+  transport(alpn: string, dual?: DualStreamsOptions): Transport;
+  /** Streams of one ALPN, with endpoint ids of its own that may connect. */
+  transportFor(alpn: string, allowedPeers: ReadonlySet<string>): Transport;
   /** Aborts when the node is about to end before the role does. */
   readonly signal: AbortSignal;
 }
@@ -39,8 +41,12 @@ class RunningNode implements IdentityNode {
     return this.ending.signal;
   }
 
-  transport(alpn: string, options?: TransportOptions): Transport {
-    return this.node.transport(alpn, options);
+  transport(alpn: string, dual?: DualStreamsOptions): Transport {
+    return this.node.transport(alpn, dual);
+  }
+
+  transportFor(alpn: string, allowedPeers: ReadonlySet<string>): Transport {
+    return this.node.transportFor(alpn, allowedPeers);
   }
 }
 

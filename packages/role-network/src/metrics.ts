@@ -1,5 +1,6 @@
 import type { ConnectionInfo, ListenEvent } from "@adit/network-helpers";
 import type { MetricsRegister } from "@adit/role-kit";
+import { HoldMeter } from "./hold-meter.ts";
 import { MessageMeter } from "./message-meter.ts";
 
 /** What {@link networkMetrics} counts of. */
@@ -9,6 +10,8 @@ type Live = readonly { readonly info: ConnectionInfo; readonly direction: "upstr
 export interface NetworkMetrics {
   /** Counts what happened at a listener. */
   count(event: ListenEvent): void;
+  /** Counts what is left to count of a dialled connection that has ended; to be called once for each. */
+  ended(info: ConnectionInfo): void;
   /** Counts messages. */
   readonly messages: MessageMeter;
 }
@@ -29,6 +32,7 @@ export function networkMetrics(register: MetricsRegister, live: () => Live): Net
     name: "sv2_connections_relayed",
     help: "Live Iroh connections that go through a relay",
   });
+  const holds = new HoldMeter(register);
   const messages = new MessageMeter(
     register.counter({
       name: "sv2_messages_total",
@@ -46,7 +50,15 @@ export function networkMetrics(register: MetricsRegister, live: () => Live): Net
         connections.set({ transport, direction }, matching.length);
       }
     }
+    holds.collect(now.map(({ info }) => info));
     relayed.set({}, now.filter(({ info }) => info.path === "relay").length);
   });
-  return { messages, count: (event) => events.inc({ transport: event.transport, event: event.type }) };
+  return {
+    messages,
+    ended: (info) => holds.ended(info),
+    count: (event) => {
+      events.inc({ transport: event.transport, event: event.type });
+      if (event.type === "connection-closed") holds.ended(event.connection);
+    },
+  };
 }

@@ -19,7 +19,7 @@ import {
   systemEntropy,
   type Transport,
 } from "@adit/network-helpers";
-import { alpns } from "@adit/network-helpers/iroh";
+import { alpns, type DualStreamsOptions, dualAlpn } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { decodeAuthorityPublicKey, type NoiseCrypto, ResponderIdentity } from "@adit/noise";
 import {
@@ -108,7 +108,7 @@ export async function openNetwork(
   context.log.info({ crypto: crypto.report }, "crypto loaded");
   const { rpc, needsIroh } = settings;
   const iroh = needsIroh ? await IrohIdentity.start(settings.iroh, context) : await irohForCalls(settings, context);
-  const network = new RoleNetwork({ context, crypto, iroh, alpn: settings.iroh.alpn });
+  const network = new RoleNetwork({ context, crypto, iroh, names: settings.iroh });
   const { operations } = context;
   if (rpc === undefined || operations === undefined) return network;
   try {
@@ -140,7 +140,7 @@ interface Parts {
   readonly context: RoleContext;
   readonly crypto: { readonly noise: NoiseCrypto; readonly hashing: ShareHashing };
   readonly iroh: IrohIdentity | undefined;
-  readonly alpn: string | undefined;
+  readonly names: Pick<IrohSettings, "alpn" | "streams">;
 }
 
 type LiveConnection = Pick<Sv2Connection<Protocol>, "id" | "peer" | "abort">;
@@ -150,7 +150,7 @@ class RoleNetwork implements Network {
   readonly hashing: ShareHashing;
   readonly #context: RoleContext;
   readonly #iroh: IrohIdentity | undefined;
-  readonly #alpn: string | undefined;
+  readonly #names: Pick<IrohSettings, "alpn" | "streams">;
   readonly #tcp: Transport = tcp();
   readonly #metrics: NetworkMetrics;
   readonly #dialled = new Set<LiveConnection & Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
@@ -158,12 +158,12 @@ class RoleNetwork implements Network {
   readonly #listening = new Set<Sv2Listeners>();
   #beside: AsyncDisposable | undefined;
 
-  constructor({ context, crypto, iroh, alpn }: Parts) {
+  constructor({ context, crypto, iroh, names }: Parts) {
     this.crypto = crypto.noise;
     this.hashing = crypto.hashing;
     this.#context = context;
     this.#iroh = iroh;
-    this.#alpn = alpn;
+    this.#names = names;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
   }
 
@@ -193,9 +193,10 @@ class RoleNetwork implements Network {
       signal,
       deadlineMs: SETUP_TIMEOUT_MS,
     });
-    const tracked: TrackedConnection<P> = new TrackedConnection(connection, this.#metrics.messages, () =>
-      this.#dialled.delete(tracked),
-    );
+    if (connection.info().streams === 2) log.info({ peer: connection.peer }, "upstream speaks two streams");
+    const tracked: TrackedConnection<P> = new TrackedConnection(connection, this.#metrics.messages, () => {
+      if (this.#dialled.delete(tracked)) this.#metrics.ended(tracked.info());
+    });
     this.#dialled.add(tracked);
     return tracked;
   }
@@ -270,11 +271,17 @@ class RoleNetwork implements Network {
   }
 
   #irohTransport(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
-    return this.#iroh?.current.transport(this.#alpnOf(protocol, encryption));
+    return this.#iroh?.current.transport(...this.#namesOf(protocol, encryption));
   }
 
-  #alpnOf(protocol: Protocol, encryption: "noise" | "plain"): string {
-    return this.#alpn ?? alpns[protocol][encryption];
+  /** Listeners take connections with two streams in any case; whether to dial with two is for the config to say. */
+  #namesOf(protocol: Protocol, encryption: "noise" | "plain"): ProtocolNames {
+    const alpn = this.#names.alpn ?? alpns[protocol][encryption];
+    const dual = dualAlpn(protocol, alpn);
+    if (dual === undefined) return [alpn];
+    const onFallback = (address: string): void =>
+      this.#context.log.info({ address }, "the upstream knows one stream only, which is used");
+    return [alpn, { alpn: dual, dial: this.#names.streams === "dual", onFallback }];
   }
 
   /** Listens on the other nodes of this process, too: a former key's, and the new one's when a key is rotated. */
@@ -283,8 +290,8 @@ class RoleNetwork implements Network {
     { settings, protocol, security }: { settings: ServerSettings; protocol: Protocol; security: ServerSecurity },
   ): Promise<() => void> {
     if (this.#iroh === undefined || settings.transport === "tcp") return () => {};
-    const alpn = this.#alpnOf(protocol, settings.encryption);
-    return await this.#iroh.attach((node) => listeners.listen({ ...listenAt(node, alpn), security }));
+    const names = this.#namesOf(protocol, settings.encryption);
+    return await this.#iroh.attach((node) => listeners.listen({ ...listenAt(node, names), security }));
   }
 
   #listenOn(settings: ServerSettings, protocol: Protocol): readonly Omit<ListenOn, "security">[] {
@@ -293,7 +300,7 @@ class RoleNetwork implements Network {
       listeners.push({ transport: this.#tcp, address: settings.listenAddress });
     }
     if (this.#iroh === undefined || settings.transport === "tcp") return listeners;
-    return [...listeners, listenAt(this.#iroh.current, this.#alpnOf(protocol, settings.encryption))];
+    return [...listeners, listenAt(this.#iroh.current, this.#namesOf(protocol, settings.encryption))];
   }
 
   #clientSecurity(upstream: UpstreamSettings, transport: string): ClientSecurity {
@@ -366,9 +373,12 @@ class RoleNetwork implements Network {
   }
 }
 
-/** The listener of one ALPN at a node, for as long as the node is. */
-function listenAt(node: IdentityNode, alpn: string): Omit<ListenOn, "security"> {
-  return { transport: node.transport(alpn), address: "", signal: node.signal };
+/** The ALPN of a protocol, and the one for two streams where there is one. */
+type ProtocolNames = readonly [alpn: string, dual?: DualStreamsOptions];
+
+/** The listener of one protocol at a node, for as long as the node is. */
+function listenAt(node: IdentityNode, names: ProtocolNames): Omit<ListenOn, "security"> {
+  return { transport: node.transport(...names), address: "", signal: node.signal };
 }
 
 const HANDSHAKES_PER_TURN = 4;

@@ -2,12 +2,13 @@ import { once } from "node:events";
 import { mkdtemp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { Protocol } from "@adit/codec";
 import { DEMO_AUTHORITY_PUBLIC_KEY } from "@adit/noise";
 import { irohSettings, metricsRegister, noReload, openLog, type RoleContext } from "@adit/role-kit";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { generateAuthority, loadAuthority } from "./authority.ts";
-import { openNetwork } from "./network.ts";
+import { openNetwork, type Served } from "./network.ts";
 import { listenLimits } from "./settings.ts";
 
 async function folder(): Promise<string> {
@@ -128,6 +129,52 @@ describe("a role's network", () => {
     expect(client.status().connections).toEqual([]);
     const secret = (await readFile(join(dir, "authority.key"), "utf8")).trim();
     expect(await readFile(log, "utf8")).not.toContain(secret);
+  });
+
+  test("speaks two streams to an Iroh upstream when its config says so, and one where the upstream knows no more", async () => {
+    const dir = await folder();
+    const [serving, dialling] = [await context(join(dir, "log")), await context(join(dir, "client.log"))];
+    const bind = ["127.0.0.1:0", "[::1]:0"];
+    const iroh = (name: string, more: object = {}) =>
+      irohSettings.parse({ secretKeyPath: join(dir, name), bind, ...more });
+    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: true }, serving);
+    await using client = await openNetwork(
+      { iroh: iroh("client.key", { streams: "dual" }), needsIroh: true },
+      dialling,
+    );
+    const settings = { transport: "iroh", encryption: "plain", certValiditySec: 3600, iroh: iroh("host.key") } as const;
+    const serve = async (protocol: Protocol) =>
+      host.serve({
+        settings,
+        limits,
+        server: { ...server, protocol },
+        signal: serving.signal,
+        handler: async (connection) => {
+          for await (const _ of connection.messages);
+        },
+      });
+    await using mining = await serve("mining");
+    await using declaring = await serve("job_declaration");
+    const upstream = (at: Served) =>
+      ({
+        transport: "iroh",
+        encryption: "plain",
+        prefer: "iroh",
+        directAddresses: [],
+        ticket: at.listeners()[0]?.ticket ?? "",
+      }) as const;
+    {
+      await using dual = await client.dial(upstream(mining), hello, dialling);
+      await using single = await client.dial(upstream(declaring), { ...hello, protocol: "job_declaration" }, dialling);
+      expect([dual.info().streams, single.info().streams]).toEqual([2, 1]);
+      for (const each of [host, client])
+        expect(each.status().connections).toMatchObject([{ streams: 2 }, { streams: 1 }]);
+      expect((await serving.metrics.expose()).body).toContain("sv2_connections_two_streams 1");
+    }
+    await vi.waitFor(async () => {
+      expect((await serving.metrics.expose()).body).toContain("sv2_connections_two_streams 0");
+    });
+    expect(await readFile(join(dir, "client.log"), "utf8")).toMatch(/upstream speaks two streams/);
   });
 
   test("falls back to TCP when Iroh does not answer, and says why", async () => {

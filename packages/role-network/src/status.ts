@@ -37,5 +37,9 @@ export function connectionStatus(
     bytes_out: info.bytesOut,
     frames_in: info.framesIn,
     frames_out: info.framesOut,
+    streams: info.streams,
+    frames_held: info.holds.now,
+    frames_held_total: info.holds.total,
+    longest_hold_ms: info.holds.longestMs,
   };
 }

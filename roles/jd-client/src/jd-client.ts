@@ -1,6 +1,7 @@
 import {
   MiningShell,
   miningListener,
+  moveTarget,
   rewardScript,
   TemplateClient,
   templateProviderUpstream,
@@ -116,7 +117,7 @@ export class JdClient {
     this.#updateReadiness();
     await aborted(signal);
     // A share is answered in the same moment in which it comes.
-    await this.#shell.drain(() => Promise.resolve());
+    await this.#shell.drain(() => Promise.resolve(), moveTarget(config));
   }
 
   #feed(input: JdClientInput): void {

@@ -8,7 +8,7 @@ import {
   workerTlvs,
 } from "@adit/codec";
 import { aborted, type Sv2Connection, within } from "@adit/network-helpers";
-import { peerText } from "@adit/role-kit";
+import { reasonText } from "@adit/role-kit";
 import { isNegotiation, type Network, Outbound } from "@adit/role-network";
 import type { SessionId, SessionInput } from "./core/effects.ts";
 import type { UpstreamRoute } from "./core/jd-client-options.ts";
@@ -51,7 +51,7 @@ export class UpstreamLink {
       await this.#connect();
       if (!this.#ending.signal.aborted) say({ type: "session-down", session, reason: "the peer ended the connection" });
     } catch (error) {
-      const reason = peerText(error instanceof Error ? error.message : String(error));
+      const reason = reasonText(error);
       if (!this.#ending.signal.aborted) say({ type: "session-down", session, reason });
     }
   }

@@ -2,6 +2,7 @@ import type { AcceptedShare, MiningServer, OutboundLimits, ServerEffect, ServerI
 import { type MinerEffect, MiningShell } from "@adit/mining-shell";
 import type { Sv2Connection } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
+import type { ReconnectTarget } from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
 import type { Blocks } from "./blocks.ts";
 import type { JobDeclaration } from "./job-declaration.ts";
@@ -66,9 +67,9 @@ export class Miners {
     this.#shell.tick();
   }
 
-  /** Records and acknowledges every share that was read, asks the miners to connect again and closes. */
-  async drain(): Promise<void> {
-    await this.#shell.drain(() => this.#recorded());
+  /** Sends miners away; records and acknowledges every share that was read, and closes. */
+  async drain(elsewhere: ReconnectTarget | undefined): Promise<void> {
+    await this.#shell.drain(() => this.#recorded(), elsewhere);
   }
 
   #perform(effect: PoolEffect): void {

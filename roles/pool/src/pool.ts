@@ -1,6 +1,7 @@
 import { type ChainTip, MiningServer } from "@adit/channels";
 import {
   miningListener,
+  moveTarget,
   type RewardScript,
   TemplateClient,
   type TemplateEvent,
@@ -143,7 +144,7 @@ export class Pool {
     const declaring = declaration?.serve(signal, serveClients);
     if (declaring === undefined) serveClients();
     await aborted(signal);
-    await this.#miners.drain();
+    await this.#miners.drain(moveTarget(config));
     await declaring;
   }
 

@@ -15,7 +15,9 @@ export type TranslatorInput =
   | { readonly type: "miner-gone"; readonly miner: MinerId }
   | SessionInput
   /** Once a second, and once at the start. */
-  | { readonly type: "tick" };
+  | { readonly type: "tick" }
+  /** The translator stops: upstreams are told goodbye, and nothing is dialled any more. */
+  | { readonly type: "stop" };
 
 /** Names one connection to an upstream; no number is given twice. */
 export type SessionId = number;

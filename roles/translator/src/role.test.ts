@@ -152,6 +152,18 @@ describe("when the pool is killed and comes back with another prefix", () => {
   );
 });
 
+test("a translator that stops waits for the answers to its shares, and closes its channel before its connection", async () => {
+  const folder = await freshFolder();
+  await using pool = await TestPool.start({ folder, transport: "tcp", serverId: 1 });
+  const translator = await startTranslator(folder, upstreamTable(pool, "tcp"));
+  await using _ = await Sv1Miner.connect(translator.address, "account.one", hashing);
+  await eventually(() => expect(pool.accepted.length).toBeGreaterThan(2));
+  await translator[Symbol.asyncDispose]();
+  const { shares_submitted: submitted, shares_acknowledged: acknowledged } = translator.status();
+  expect([acknowledged, translator.status()["shares_unanswered"]]).toEqual([submitted, 0]);
+  expect(pool.heard.at(-1)).toBe("CloseChannel");
+});
+
 describe("a pool that asks to reconnect", () => {
   test("moves its miners to the pool it names, and every share is credited by one of both", async () => {
     const folder = await freshFolder();

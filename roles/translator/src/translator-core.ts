@@ -58,6 +58,11 @@ export class TranslatorCore {
     return this.#upstream.state;
   }
 
+  /** Shares that upstreams have not answered. */
+  get pendingSubmits(): number {
+    return this.#upstream.pendingSubmits;
+  }
+
   /** A snapshot, for monitoring. */
   status(): TranslatorStatus {
     const { inUse, states, uplinks } = this.#upstream;
@@ -82,6 +87,8 @@ export class TranslatorCore {
       case "tick":
         for (const miner of this.#miners.values()) miner.tick();
         return this.#upstream.tick();
+      case "stop":
+        return this.#upstream.stop();
       default:
         input satisfies never;
     }

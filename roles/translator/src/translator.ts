@@ -1,4 +1,4 @@
-import { aborted, type ByteStream, type ConnectionInfo, type Listener } from "@adit/network-helpers";
+import { aborted, type ByteStream, type ConnectionInfo, type Listener, within } from "@adit/network-helpers";
 import { describeError, peerFields, type RoleContext } from "@adit/role-kit";
 import type { Network } from "@adit/role-network";
 import { Admission } from "./admission.ts";
@@ -31,6 +31,9 @@ export const liveLimitKeys: readonly string[] = [
   "limits.max_outbound_bytes",
 ];
 
+/** How long the answers to the last shares are waited for when the translator stops; pools answer in batches. */
+const ANSWERS_MS = 2000;
+
 /** The shell around the core: gives it what comes in, in the order it comes, and does what it says. */
 export class Translator implements AsyncDisposable {
   readonly #parts: TranslatorParts;
@@ -41,6 +44,9 @@ export class Translator implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   readonly #upstreams = new Map<SessionId, UpstreamConnection>();
   #lastMiner = 0;
+  #isStopping = false;
+  /** Called when every share is answered. */
+  #onAnswered: (() => void) | undefined;
 
   constructor(parts: TranslatorParts) {
     this.#parts = parts;
@@ -75,12 +81,24 @@ export class Translator implements AsyncDisposable {
     }
   }
 
-  /** Tries upstreams and mines at the best, until `signal` aborts; then lets go of all, after what was sent to them. */
+  /**
+   * Tries upstreams and mines at the best, until `signal` aborts. Then miners are not listened to any more, the answers to
+   * their last shares are waited for, and upstreams are told goodbye.
+   */
   async connect(): Promise<void> {
-    const { signal } = this.#parts.context;
+    const { context, core } = this.#parts;
     this.#dispatch({ type: "tick" });
-    await aborted(signal);
-    for (const connection of this.#upstreams.values()) connection.end();
+    await aborted(context.signal);
+    this.#isStopping = true;
+    if (core.pendingSubmits > 0) await within(ANSWERS_MS, this.#answered());
+    context.log.info({ unansweredShares: core.pendingSubmits }, "upstreams told goodbye");
+    this.#dispatch({ type: "stop" });
+  }
+
+  #answered(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onAnswered = resolve;
+    });
   }
 
   /** Closes every miner after what was sent to it. */
@@ -98,7 +116,9 @@ export class Translator implements AsyncDisposable {
     const connection = new MinerConnection(stream, {
       maxLineBytes,
       maxOutboundBytes,
-      onLine: (line) => this.#dispatch({ type: "line", miner, line }),
+      onLine: (line) => {
+        if (!this.#isStopping) this.#dispatch({ type: "line", miner, line });
+      },
     });
     this.#miners.set(miner, connection);
     this.#dispatch({ type: "miner-connected", miner, peer: stream.peer });
@@ -139,6 +159,7 @@ export class Translator implements AsyncDisposable {
   #dispatch(input: TranslatorInput): void {
     for (const effect of this.#parts.core.handle(input, clock())) this.#perform(effect);
     this.#parts.onChange();
+    if (this.#onAnswered !== undefined && this.#parts.core.pendingSubmits === 0) this.#onAnswered();
   }
 
   #perform(effect: TranslatorEffect): void {

@@ -1,6 +1,6 @@
 import { type MiningMessage, REQUIRES_FIXED_VERSION, WORKER_HASHRATE_TRACKING, workerTlvs } from "@adit/codec";
 import { aborted, type Sv2Connection, within } from "@adit/network-helpers";
-import { peerText } from "@adit/role-kit";
+import { reasonText } from "@adit/role-kit";
 import { isNegotiation, type Network, Outbound, type ReconnectTarget, reconnectUpstream } from "@adit/role-network";
 import type { TranslatorUpstream } from "./config.ts";
 import type { SessionId, SessionInput } from "./effects.ts";
@@ -48,7 +48,7 @@ export class UpstreamConnection {
     try {
       await this.#connect();
     } catch (error) {
-      reason = peerText(error instanceof Error ? error.message : String(error));
+      reason = reasonText(error);
     }
     if (!this.#ending.signal.aborted) say({ type: "session-down", session, reason });
   }

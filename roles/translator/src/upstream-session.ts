@@ -214,6 +214,11 @@ export class UpstreamSession {
     }
   }
 
+  /** Closes its channels: there will be no miners any more. */
+  closeAll(): void {
+    for (const channel of this.#byChannel.keys()) this.#closeChannel(channel, "shutting-down");
+  }
+
   /** It is over. Channels and jobs die with it. Returns how many shares it leaves unanswered. */
   end(): number {
     const unanswered = this.pendingSubmits;

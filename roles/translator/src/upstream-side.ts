@@ -111,6 +111,11 @@ export class UpstreamSide implements MinerHost, SessionHost {
     return { state: this.#isIdle ? "idle" : "waiting", reason: this.#trouble };
   }
 
+  /** Shares without an answer, in all sessions. */
+  get pendingSubmits(): number {
+    return this.#sessions.all.reduce((sum, { pendingSubmits }) => sum + pendingSubmits, 0);
+  }
+
   /** Whether a miner that connects now gets work, at once or as soon as the upstream is dialled again. */
   get isServing(): boolean {
     return typeof this.inUse === "number" || this.#isIdle;
@@ -189,6 +194,16 @@ export class UpstreamSide implements MinerHost, SessionHost {
     for (const miner of this.#waiting) {
       const since = this.#byMiner.get(miner)?.since ?? now;
       if (now - since >= PLACING_PATIENCE_MS) this.#placeAnyway(miner);
+    }
+  }
+
+  /** Closes every channel, as the specification asks of who leaves (5.3.7), and ends the sessions. */
+  stop(): void {
+    this.#choice.unwanted();
+    for (const session of this.#sessions.all) {
+      session.closeAll();
+      session.end();
+      this.#sessions.end(session, "stopping");
     }
   }
 

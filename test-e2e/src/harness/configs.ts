@@ -35,11 +35,30 @@ listen_address = "${tcp}"
 authority_key_path = "${folder}/authority.key"
 `;
 
-const iroh = (folder: string, udp: readonly string[] = anyPort.udp): string => `
+/** How the Iroh node of a role is found from elsewhere. Without it, only by its addresses on this machine. */
+export interface Meeting {
+  readonly relayUrl: string;
+  /** Under which others see the node. */
+  readonly externalAddresses: readonly string[];
+}
+
+interface IrohOptions {
+  readonly meeting?: Meeting;
+  /** Streams of the Iroh connections that the role dials. */
+  readonly streams?: "single" | "dual";
+}
+
+const iroh = (
+  folder: string,
+  udp: readonly string[] = anyPort.udp,
+  { meeting, streams = "single" }: IrohOptions = {},
+): string => `
 [iroh]
 secret_key_path = "${folder}/iroh.key"
-relay = "disabled"
+relay = ${meeting === undefined ? '"disabled"' : `[{ url = "${meeting.relayUrl}" }]`}
+external_addresses = ${JSON.stringify(meeting?.externalAddresses ?? [])}
 bind = ${JSON.stringify(udp)}
+streams = "${streams}"
 `;
 
 const limits = (more: string): string => `
@@ -49,7 +68,7 @@ new_connections_burst = 1000
 ${more}
 `;
 
-interface ServerOptions {
+interface ServerOptions extends IrohOptions {
   readonly listen?: Listen;
   readonly logLevel?: string;
   /** More lines for `[limits]`. */
@@ -148,7 +167,7 @@ share_batch_size = ${shareBatchSize}
 ack_interval_secs = 1
 min_hashrate = 1000
 share_store_path = "${folder}/shares.db"
-${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
+${iroh(folder, listen.udp, options)}${limits(options.limits ?? "")}
 [job_declaration]
 authority_pubkeys = ${JSON.stringify(options.jdServers ?? [])}
 ${options.jds === undefined ? "" : `[jds]\ntransport = "dual"\nlisten_address = "127.0.0.1:0"\n${options.jds}`}
@@ -251,7 +270,13 @@ authority_pubkey = "${server.details.authority_public_key}"
 export function translatorToml(
   folder: string,
   upstreams: readonly string[],
-  options: { readonly limits?: string; readonly logLevel?: string; readonly aggregateChannels?: boolean } = {},
+  options: {
+    readonly limits?: string;
+    readonly logLevel?: string;
+    readonly aggregateChannels?: boolean;
+    readonly hashrate?: number;
+    readonly udp?: readonly string[];
+  } & IrohOptions = {},
 ): string {
   return `${processKeys}
 log_level = "${options.logLevel ?? "debug"}"
@@ -260,9 +285,9 @@ downstream_address = "127.0.0.1"
 downstream_port = 0
 
 [downstream_difficulty_config]
-min_individual_miner_hashrate = ${HASHRATE}.0
+min_individual_miner_hashrate = ${options.hashrate ?? HASHRATE}.0
 shares_per_minute = ${SHARES_PER_MINUTE}.0
-${iroh(folder)}
+${iroh(folder, options.udp, options)}
 [limits]
 new_miners_per_second = 1000
 new_miners_burst = 1000

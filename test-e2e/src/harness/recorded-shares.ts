@@ -19,7 +19,8 @@ export async function expectRecorded(store: string, { userIdentity, hashes }: Ac
   await using shares = await openSqliteStore({ path: store });
   const before = await shares.totals();
   const workers = await shares.workers();
-  const row = { prevHash: new Uint8Array(32), userIdentity, worker: "", work: 1n, shareDifficulty: 1 };
+  const worker = workers.find((one) => one.userIdentity === userIdentity)?.worker ?? "";
+  const row = { prevHash: new Uint8Array(32), userIdentity, worker, work: 1n, shareDifficulty: 1 };
   for (const hash of hashes) {
     expect(await shares.append({ ...row, hash: fromHex(hash), at: Date.now() })).toBe("duplicate");
   }

@@ -4,7 +4,10 @@ export interface ConnectionStatus {
   readonly direction: "upstream" | "downstream";
   readonly transport: string | null;
   readonly peer: string | null;
+  /** Over Iroh: `direct` or `relay`. */
   readonly path: string | null;
+  readonly rtt_ms: number | null;
+  readonly streams: number;
   readonly state?: string;
   readonly since: number | null;
 }
@@ -64,7 +67,10 @@ export interface RoleStatus {
   /** Translator. */
   readonly upstream: { readonly state: string; readonly reason: string | null; readonly transport: string | null };
   readonly miners: readonly { readonly id: number; readonly user_name: string | null; readonly since: number }[];
+  readonly shares_below_upstream_target: number;
   readonly shares_acknowledged: number;
+  readonly shares_unanswered: number;
+  readonly shares_rejected_upstream_by_reason: Readonly<Record<string, number>>;
   /** jd-client: what is mined for, by the names of its upstreams or `solo`. */
   readonly mining_for: string;
   readonly upstreams: readonly { readonly name: string; readonly state: string; readonly in_use: boolean }[];

@@ -50,6 +50,11 @@ export class Sv1Miner implements Disposable {
   static async dial(address: string, triesAtOnce?: number): Promise<Sv1Miner> {
     const socket = connect(Number(address.slice(address.lastIndexOf(":") + 1)), "127.0.0.1");
     await once(socket, "connect");
+    return Sv1Miner.on(socket, triesAtOnce);
+  }
+
+  /** A miner on a socket that is connected already, which it takes over. `triesAtOnce`: as for {@link PacedSearch}. */
+  static on(socket: Socket, triesAtOnce?: number): Sv1Miner {
     return new Sv1Miner(socket, triesAtOnce);
   }
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { ReadyMessage } from "@adit/role-kit";
+import { fetchFrom, type Place } from "./place.ts";
 import type { RoleStatus } from "./status.ts";
 import { until } from "./until.ts";
 
@@ -44,28 +45,38 @@ export interface LogLine {
 const START_MS = 60_000;
 const STOP_MS = 20_000;
 
+/** How a role's process is run. */
+export interface RoleProcess {
+  readonly config: string;
+  readonly log: string;
+  /** Modules that the process loads first. */
+  readonly preload?: readonly string[];
+  /** This machine's own network unless told. */
+  readonly place?: Place | undefined;
+}
+
 /** One role in a process of its own, run from its source like the command `adit ROLE -c FILE -f LOG`. */
 export class TestRole {
   readonly name: string;
   readonly logFile: string;
   readonly #configFile: string;
   readonly #child: ChildProcess;
+  readonly #place: Place | undefined;
   readonly #ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   #ready: ReadyMessage | undefined;
   #complaint = "";
   #isRunning = true;
 
-  /** `files.preload`: modules that its process loads first. */
-  constructor(
-    name: string,
-    files: { readonly config: string; readonly log: string; readonly preload?: readonly string[] },
-  ) {
+  constructor(name: string, { config, log, preload = [], place }: RoleProcess) {
     this.name = name;
-    this.logFile = files.log;
-    this.#configFile = files.config;
-    this.#child = fork(aditMain, [name, "-c", files.config, "-f", files.log], {
+    this.logFile = log;
+    this.#configFile = config;
+    this.#place = place;
+    const [execPath, ...before] = [...(place?.prefix ?? []), process.execPath];
+    this.#child = fork(aditMain, [name, "-c", config, "-f", log], {
       cwd: root,
-      execArgv: [...sourceFlags, ...(files.preload ?? []).flatMap((module) => ["--import", module])],
+      execPath,
+      execArgv: [...before, ...sourceFlags, ...preload.flatMap((module) => ["--import", module])],
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -194,6 +205,9 @@ export class TestRole {
   }
 
   async #monitor(path: string): Promise<Response> {
-    return await fetch(`http://${this.monitoringAddress}${path}`, { signal: AbortSignal.timeout(10_000) });
+    const address = `http://${this.monitoringAddress}${path}`;
+    const signal = AbortSignal.timeout(10_000);
+    if (this.#place !== undefined) return await fetchFrom(this.#place, address, signal);
+    return await fetch(address, { signal });
   }
 }

@@ -16,15 +16,25 @@ export interface AcceptorOptions {
   /** Aborted when the node closes. */
   readonly signal: AbortSignal;
   /** The listener of an ALPN, if any. */
-  readonly listenerOf: (alpn: string) => IrohListener | undefined;
+  readonly listenerOf: (alpn: string) => Listening | undefined;
   /** Whether a listener with endpoint ids of its own expects this one. */
   readonly isExpected: (peer: string) => boolean;
   /** Makes and pins the stream; `onClosed` is called once when it has ended. */
-  readonly makeStream: (
-    parts: { readonly connection: NativeConnection; readonly bi: NativeBiStream },
-    listener: IrohListener,
-    onClosed: () => void,
-  ) => IrohStream;
+  readonly makeStream: (parts: ConnectionParts, listener: IrohListener, onClosed: () => void) => IrohStream;
+}
+
+/** Who takes the connections of an ALPN, and how many streams each has. */
+export interface Listening {
+  readonly listener: IrohListener;
+  readonly streams: 1 | 2;
+}
+
+/** A connection with its first stream. */
+export interface ConnectionParts {
+  readonly connection: NativeConnection;
+  readonly bi: NativeBiStream;
+  /** Streams that its ALPN stands for. */
+  readonly streams: 1 | 2;
 }
 
 /** Running totals of one node's incoming connections. */
@@ -117,16 +127,18 @@ export class Acceptor {
   /** The peer's id is proven from here on; it may not have a stream yet. */
   async #greet(connection: NativeConnection): Promise<void> {
     const alpn = new TextDecoder().decode(this.#options.iroh.fromNative(connection.alpn()));
-    const listener = this.#options.listenerOf(alpn);
-    if (listener === undefined) return this.#refuse(connection, "unknown-alpn");
+    const listening = this.#options.listenerOf(alpn);
+    if (listening === undefined) return this.#refuse(connection, "unknown-alpn");
+    const { listener, streams } = listening;
     const peer = connection.remoteId().toString();
     const refusal = this.admission.connect(peer, listener.allowedPeers);
     if (refusal !== undefined) return this.#refuse(connection, refusal);
     let stream: IrohStream | undefined;
     try {
-      const bi = await this.#firstStream(connection);
+      const bi = await this.#firstStream(connection, streams);
       if (bi === undefined) return this.#refuse(connection, "no-stream");
-      stream = this.#options.makeStream({ connection, bi }, listener, () => this.admission.disconnect(peer));
+      const onClosed = (): void => this.admission.disconnect(peer);
+      stream = this.#options.makeStream({ connection, bi, streams }, listener, onClosed);
     } finally {
       if (stream === undefined) this.admission.disconnect(peer);
     }
@@ -140,10 +152,10 @@ export class Acceptor {
   }
 
   /** Undefined when the peer sends nothing in time. An abandoned acceptBi would steal a later stream: the caller closes. */
-  async #firstStream(connection: NativeConnection): Promise<NativeBiStream | undefined> {
+  async #firstStream(connection: NativeConnection, streams: 1 | 2): Promise<NativeBiStream | undefined> {
     // Cannot take back what the handshake granted, but grants no more.
     connection.setMaxConcurrentUniStreams(0n);
-    connection.setMaxConcurrentBiStreams(1n);
+    connection.setMaxConcurrentBiStreams(BigInt(streams));
     using deadline = this.#deadline();
     try {
       return await orAbort(connection.acceptBi(), deadline.signal, () => undefined);

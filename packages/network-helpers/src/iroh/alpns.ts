@@ -14,3 +14,11 @@ export const alpns: Readonly<Record<Protocol, ProtocolAlpns>> = {
   job_declaration: { noise: "sv2-jd", plain: "sv2-jd/plain" },
   template_distribution: { noise: "sv2-tp", plain: "sv2-tp/plain" },
 };
+
+/**
+ * The ALPN of connections with two streams (docs/dual-stream.md) beside one with one stream; undefined for job declaration,
+ * which gains nothing from a second one.
+ */
+export function dualAlpn(protocol: Protocol, alpn: string): string | undefined {
+  return protocol === "job_declaration" ? undefined : `${alpn}/dual`;
+}

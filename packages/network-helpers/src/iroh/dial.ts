@@ -53,8 +53,10 @@ export async function dialIroh(
     onDiscovery(discovery);
     return { connection, bi };
   } catch (cause) {
-    if (node.unreached.size < MAX_UNREACHED) node.unreached.add(endpointId);
     const error = signal.aborted ? abortError(signal, endpointId, "dialling over Iroh") : irohError(cause, endpointId);
+    // Who does not know the ALPN has been reached.
+    const reached = error.code === "alpn-mismatch";
+    if (!reached && node.unreached.size < MAX_UNREACHED) node.unreached.add(endpointId);
     throw discovery === undefined ? error : withSteps(error, discovery);
   }
 }

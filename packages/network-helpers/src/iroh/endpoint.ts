@@ -1,7 +1,10 @@
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { NetworkError } from "../errors.ts";
 import type { Iroh, NativeBuilder, NativeEndpoint, NativeRelayMode } from "./binding.ts";
-import { classifyFault, irohError } from "./fault.ts";
+import { irohError } from "./fault.ts";
 import type { IrohSettings } from "./settings.ts";
+import { parseSocketAddress } from "./socket-address.ts";
 
 /**
  * Binds the UDP sockets of one identity. The builder lives only in here: used once more after `bind`, or after one of its
@@ -23,18 +26,26 @@ export async function bindEndpoint(iroh: Iroh, settings: IrohSettings, secretKey
 
 /** The family the operator did not name is bound too, unless the host does not have it. */
 async function bindFamilies(iroh: Iroh, settings: IrohSettings, secretKey: Uint8Array): Promise<NativeEndpoint> {
-  const bind = (addresses: readonly string[]): Promise<NativeEndpoint> => {
-    const builder = iroh.binding.Endpoint.builder();
-    applyNetwork(iroh, builder, settings.relay);
-    builder.secretKey(iroh.toNative(secretKey));
-    for (const address of addresses) builder.bindAddr(address);
-    return builder.bind();
-  };
+  const builder = iroh.binding.Endpoint.builder();
+  applyNetwork(iroh, builder, settings.relay);
+  builder.secretKey(iroh.toNative(secretKey));
+  for (const address of settings.bind) builder.bindAddr(address);
+  for (const address of settings.bindOther) if (await isOfThisHost(address)) builder.bindAddr(address);
+  return await builder.bind();
+}
+
+/** Asked of the system beforehand: a native bind that fails for one family keeps the other's port for a while. */
+async function isOfThisHost(address: string): Promise<boolean> {
+  const { family = "ipv4", host = "" } = parseSocketAddress(address) ?? {};
+  const socket = createSocket(family === "ipv6" ? "udp6" : "udp4");
   try {
-    return await bind([...settings.bind, ...settings.bindOther]);
-  } catch (error) {
-    if (settings.bindOther.length === 0 || classifyFault(error).kind !== "addr-unavailable") throw error;
-    return bind(settings.bind);
+    socket.bind(0, host);
+    await once(socket, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.close();
   }
 }
 

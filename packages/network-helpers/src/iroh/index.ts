@@ -1,7 +1,7 @@
 export type { AcceptCounts } from "./acceptor.ts";
 export { formatIrohAddress, parseIrohAddress } from "./address.ts";
 export type { Refusal } from "./admission.ts";
-export { alpns, type ProtocolAlpns } from "./alpns.ts";
+export { alpns, dualAlpn, type ProtocolAlpns } from "./alpns.ts";
 export {
   type Discovery,
   DiscoveryFailure,
@@ -10,7 +10,7 @@ export {
   describeSteps,
 } from "./discovery.ts";
 export { endpointIdOf, parseEndpointId } from "./endpoint-id.ts";
-export { IrohNodeManager, type IrohStats, type TransportOptions } from "./iroh-node-manager.ts";
+export { type DualStreamsOptions, IrohNodeManager, type IrohStats } from "./iroh-node-manager.ts";
 export {
   endRotation,
   type FormerKey,

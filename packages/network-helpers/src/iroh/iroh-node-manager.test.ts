@@ -8,6 +8,7 @@ import { endpointIdOf } from "./endpoint-id.ts";
 import type { IrohNodeManager } from "./iroh-node-manager.ts";
 import type { IrohListener } from "./listener.ts";
 import { defaultLiveness } from "./liveness.ts";
+import { exposedGc } from "./testing/gc.ts";
 import { loopbackNode } from "./testing/loopback.ts";
 import { rawEndpoint } from "./testing/raw.ts";
 import { echo, echoAll, ping, readExactly } from "./testing/streams.ts";
@@ -134,7 +135,7 @@ describe("a node", () => {
   });
 
   test("keeps endpoint, connections and streams from the garbage collector", async () => {
-    const gc = await exposedGc();
+    const gc = exposedGc();
     const { held, address, endpointId } = await (async () => {
       const node = await loopbackNode();
       const listener = await node.transport("test").listen("", { signal: never });
@@ -436,7 +437,7 @@ describe("admission", () => {
     await using miner = await loopbackNode();
     await using server = await loopbackNode({ allowedPeers: [miner.endpointId] });
     await using shared = await server.transport("shared").listen("", { signal: never });
-    const own = server.transport("own", { allowedPeers: new Set([operator.endpointId]) });
+    const own = server.transportFor("own", new Set([operator.endpointId]));
     await using apart = await own.listen("", { signal: never });
     const serving = [echoAll(shared.streams), echoAll(apart.streams)];
     const dial = (node: IrohNodeManager, alpn: string): Promise<ByteStream> =>
@@ -572,11 +573,4 @@ async function readToEnd(stream: ByteStream): Promise<number> {
   let got = 0;
   for await (const chunk of stream.source) got += chunk.length;
   return got;
-}
-
-async function exposedGc(): Promise<() => void> {
-  const { setFlagsFromString } = await import("node:v8");
-  const { runInNewContext } = await import("node:vm");
-  setFlagsFromString("--expose-gc");
-  return runInNewContext("gc") as () => void;
 }

@@ -2,15 +2,15 @@ import { randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import type { Listener, Transport } from "../byte-stream.ts";
 import { within } from "../deadline.ts";
-import { abortError, NetworkError, printable } from "../errors.ts";
-import { type AcceptCounts, Acceptor } from "./acceptor.ts";
-import { type Iroh, loadIroh, type NativeBiStream, type NativeConnection, type NativeEndpoint } from "./binding.ts";
+import { abortError, NetworkError } from "../errors.ts";
+import { type AcceptCounts, Acceptor, type ConnectionParts } from "./acceptor.ts";
+import { type Iroh, loadIroh, type NativeEndpoint } from "./binding.ts";
 import { dialIroh } from "./dial.ts";
 import { bindEndpoint } from "./endpoint.ts";
 import { endpointIdOf, KEY_SIZE, parseEndpointId } from "./endpoint-id.ts";
 import { lanAddresses } from "./lan/interfaces.ts";
 import type { LanService } from "./lan/records.ts";
-import { IrohListener } from "./listener.ts";
+import { ListenerTable, type ListenNames } from "./listener-table.ts";
 import { orAbort } from "./or-abort.ts";
 import { loadOrCreateSecretKey, secretKeyFromEnvironment } from "./secret-key.ts";
 import { type IrohOptions, type IrohSettings, irohSettings } from "./settings.ts";
@@ -38,9 +38,13 @@ export interface IrohStats {
   readonly incoming: AcceptCounts;
 }
 
-/** What a transport over a node may have of its own. */
-export interface TransportOptions {
-  readonly allowedPeers?: ReadonlySet<string>;
+/** The protocol name under which connections have two streams, beside the one under which they have one. */
+export interface DualStreamsOptions {
+  readonly alpn: string;
+  /** Whether to dial with two streams where the peer knows them. Listeners take both kinds in any case. */
+  readonly dial: boolean;
+  /** Called when a peer that was dialled knows one stream only, which is then used. */
+  readonly onFallback: (address: string) => void;
 }
 
 /**
@@ -55,7 +59,7 @@ export class IrohNodeManager implements AsyncDisposable {
   readonly #endpoint: NativeEndpoint;
   readonly #registry: StreamRegistry;
   readonly #acceptor: Acceptor;
-  readonly #listeners = new Map<string, IrohListener>();
+  readonly #listeners: ListenerTable;
   /** Streams that a listener's own endpoint ids have let in. */
   readonly #admittedApart = new WeakSet<IrohStream>();
   readonly #unreached = new Set<string>();
@@ -69,13 +73,18 @@ export class IrohNodeManager implements AsyncDisposable {
     this.#settings = node.settings;
     this.#endpoint = endpoint;
     this.#registry = new StreamRegistry(node.settings.liveness.checkIntervalMs);
+    this.#listeners = new ListenerTable({
+      address: () => this.address(),
+      endpointId: node.endpointId,
+      announce: (alpns) => this.#announceAlpns(alpns),
+    });
     this.#acceptor = new Acceptor({
       iroh,
       endpoint,
       settings: node.settings,
       signal: this.#closing.signal,
-      listenerOf: (alpn) => this.#listeners.get(alpn),
-      isExpected: (peer) => [...this.#listeners.values()].some(({ allowedPeers }) => allowedPeers?.has(peer)),
+      listenerOf: (alpn) => this.#listeners.of(alpn),
+      isExpected: (peer) => this.#listeners.expects(peer),
       makeStream: (parts, { allowedPeers }, onClosed) => {
         const stream = this.#makeStream(parts, onClosed);
         if (allowedPeers !== undefined) this.#admittedApart.add(stream);
@@ -165,19 +174,35 @@ export class IrohNodeManager implements AsyncDisposable {
 
   /**
    * Streams of one ALPN over this node. Dial addresses are those of `parseIrohAddress`; the listen address is "" and each
-   * ALPN can be listened on once at a time. The peer sees a dialled stream when its first byte arrives. `allowedPeers`:
-   * endpoint ids, in lower-case hex, that may connect to what listens on it, in place of those of the node (none when
-   * empty); looked at anew for each connection.
+   * ALPN can be listened on once at a time. The peer sees a dialled stream when its first byte arrives. With `dual`,
+   * connections may have two streams.
    */
-  transport(alpn: string, { allowedPeers }: TransportOptions = {}): Transport {
-    const length = new TextEncoder().encode(alpn).length;
-    if (length === 0 || length > 255) {
+  transport(alpn: string, dual?: DualStreamsOptions): Transport {
+    const names = { alpn, dualAlpn: dual?.alpn };
+    for (const name of [alpn, dual?.alpn ?? alpn]) {
+      const length = new TextEncoder().encode(name).length;
+      if (length > 0 && length <= 255) continue;
       throw new NetworkError("invalid-config", { peer: "", message: "an ALPN is 1 to 255 bytes long" });
     }
     return {
       kind: "iroh",
-      dial: (address, { signal }) => this.#dial(alpn, address, signal),
-      listen: (address, { signal }) => this.#listen(alpn, address, { signal, allowedPeers }),
+      dial: (address, { signal }) =>
+        dual?.dial === true
+          ? this.#dialDual(alpn, dual, { address, signal })
+          : this.#dial(alpn, 1, { address, signal }),
+      listen: (address, { signal }) => this.#listen(names, address, signal),
+    };
+  }
+
+  /**
+   * As {@link transport}, for an ALPN with endpoint ids of its own: in lower-case hex those that may connect to what
+   * listens on it, in place of those of the node. None when empty; looked at anew for each connection.
+   */
+  transportFor(alpn: string, allowedPeers: ReadonlySet<string>): Transport {
+    const shared = this.transport(alpn);
+    return {
+      ...shared,
+      listen: (address, { signal }) => this.#listen({ alpn, dualAlpn: undefined, allowedPeers }, address, signal),
     };
   }
 
@@ -187,7 +212,7 @@ export class IrohNodeManager implements AsyncDisposable {
       streams: this.#registry.size,
       acceptedStreams: this.#registry.all().filter(({ accepted }) => accepted).length,
       pending: this.#acceptor.admission.pending,
-      alpns: [...this.#listeners.keys()],
+      alpns: this.#listeners.alpns,
       incoming: this.#acceptor.counts(),
     };
   }
@@ -206,14 +231,25 @@ export class IrohNodeManager implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#closing.abort();
-    for (const listener of this.#listeners.values()) listener.end();
+    this.#listeners.end();
     await Promise.all(this.#registry.all().map((stream) => stream[Symbol.asyncDispose]()));
     this.#registry.stop();
     await within(ENDPOINT_CLOSE_MS, this.#endpoint.close()).catch(() => false);
     running.delete(this.endpointId);
   }
 
-  async #dial(alpn: string, address: string, signal: AbortSignal): Promise<IrohStream> {
+  /** With two streams; with one when the peer does not know the ALPN for two. */
+  async #dialDual(alpn: string, dual: DualStreamsOptions, to: DialTarget): Promise<IrohStream> {
+    try {
+      return await this.#dial(dual.alpn, 2, to);
+    } catch (error) {
+      if (!(error instanceof NetworkError) || error.code !== "alpn-mismatch") throw error;
+      dual.onFallback(to.address);
+      return await this.#dial(alpn, 1, to);
+    }
+  }
+
+  async #dial(alpn: string, streams: 1 | 2, { address, signal }: DialTarget): Promise<IrohStream> {
     if (this.#closing.signal.aborted) throw this.#closed();
     const parts = await dialIroh(
       { iroh: this.#iroh, endpoint: this.#endpoint, settings: this.#settings, unreached: this.#unreached },
@@ -221,61 +257,33 @@ export class IrohNodeManager implements AsyncDisposable {
     );
     // Closed meanwhile: nothing would end the stream any more.
     if (this.#closing.signal.aborted) throw this.#closed();
-    return this.#makeStream(parts, undefined);
+    return this.#makeStream({ ...parts, streams }, undefined);
   }
 
-  async #listen(
-    alpn: string,
-    address: string,
-    { signal, allowedPeers }: { readonly signal: AbortSignal; readonly allowedPeers: ReadonlySet<string> | undefined },
-  ): Promise<Listener> {
+  async #listen(names: ListenNames, address: string, signal: AbortSignal): Promise<Listener> {
     if (this.#closing.signal.aborted) throw this.#closed();
-    if (signal.aborted) throw abortError(signal, this.endpointId, "starting to listen");
-    if (address !== "") {
-      const message = `an Iroh listener takes no address, but got "${printable(address)}"; set the node's bind addresses instead`;
-      throw new NetworkError("invalid-config", { peer: this.endpointId, message });
-    }
-    if (this.#listeners.has(alpn)) {
-      const message = `this node already listens on ALPN ${printable(alpn)}; stop that listener first or use another ALPN`;
-      throw new NetworkError("node-initialisation", { peer: this.endpointId, message });
-    }
-    const listener = new IrohListener({
-      address: () => this.address(),
-      allowedPeers,
-      onEnded: () => {
-        signal.removeEventListener("abort", stop);
-        this.#listeners.delete(alpn);
-        this.#announceAlpns();
-      },
-    });
-    const stop = (): void => listener.end();
-    signal.addEventListener("abort", stop, { once: true });
-    this.#listeners.set(alpn, listener);
-    this.#announceAlpns();
-    return listener;
+    return this.#listeners.listen(names, address, signal);
   }
 
   /** Neighbours are told of a node that listens. */
-  #announceAlpns(): void {
+  #announceAlpns(alpns: readonly string[]): void {
     const { lan } = this.#settings;
-    if (this.#listeners.size > 0) lan?.announce(this.endpointId, () => this.#lanService());
+    if (alpns.length > 0) lan?.announce(this.endpointId, () => this.#lanService());
     else lan?.withdraw(this.endpointId);
-    this.#endpoint.setAlpns([...this.#listeners.keys()].map((alpn) => this.#iroh.nativeText(alpn)));
+    this.#endpoint.setAlpns(alpns.map((alpn) => this.#iroh.nativeText(alpn)));
   }
 
   #lanService(): LanService {
     const addresses = lanAddresses(networkInterfaces(), this.boundAddresses());
-    return { endpointId: this.endpointId, alpns: [...this.#listeners.keys()], addresses };
+    return { endpointId: this.endpointId, alpns: this.#listeners.alpns, addresses };
   }
 
-  #makeStream(
-    parts: { readonly connection: NativeConnection; readonly bi: NativeBiStream },
-    onAcceptedClosed: (() => void) | undefined,
-  ): IrohStream {
+  #makeStream({ streams, ...parts }: ConnectionParts, onAcceptedClosed: (() => void) | undefined): IrohStream {
     const stream = new IrohStream({
       iroh: this.#iroh,
       parts: { ...parts, endpoint: this.#endpoint },
       accepted: onAcceptedClosed !== undefined,
+      streams,
       settings: this.#settings,
       onClosed: (closed) => {
         if (this.#registry.remove(closed)) onAcceptedClosed?.();
@@ -289,6 +297,11 @@ export class IrohNodeManager implements AsyncDisposable {
     const message = `the Iroh node ${this.endpointId} is closed; start a new one`;
     return new NetworkError("closed", { peer: this.endpointId, message });
   }
+}
+
+interface DialTarget {
+  readonly address: string;
+  readonly signal: AbortSignal;
 }
 
 /** The options' key, else the environment's, else the key file's, else a new one. */

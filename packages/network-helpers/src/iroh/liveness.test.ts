@@ -52,21 +52,21 @@ describe("the watchdog", () => {
 describe("the excess check", () => {
   test("accepts what bulk transfer on loopback and an idle day look like", () => {
     // Measured: 1,000,000 bytes in 728 datagrams of 1,039,820 bytes.
-    expect(receivesExcess({ udpBytes: 1_039_820, udpDatagrams: 728, streamBytes: 1_000_000 })).toBe(false);
-    expect(receivesExcess({ udpBytes: 17_280 * 60, udpDatagrams: 17_280, streamBytes: 0 })).toBe(false);
+    expect(receivesExcess({ udpBytes: 1_039_820, udpDatagrams: 728, streamBytes: 1_000_000, streams: 1 })).toBe(false);
+    expect(receivesExcess({ udpBytes: 17_280 * 60, udpDatagrams: 17_280, streamBytes: 0, streams: 1 })).toBe(false);
   });
 
   test("accepts a full unread window of the stream itself", () => {
-    expect(receivesExcess({ udpBytes: 1_300_000, udpDatagrams: 950, streamBytes: 0 })).toBe(false);
+    expect(receivesExcess({ udpBytes: 1_300_000, udpDatagrams: 950, streamBytes: 0, streams: 1 })).toBe(false);
   });
 
   test("accepts a third of everything sent twice", () => {
-    expect(receivesExcess({ udpBytes: 1_400_000_000, udpDatagrams: 1_000_000, streamBytes: 1_000_000_000 })).toBe(
-      false,
-    );
+    expect(
+      receivesExcess({ udpBytes: 1_400_000_000, udpDatagrams: 1_000_000, streamBytes: 1_000_000_000, streams: 1 }),
+    ).toBe(false);
   });
 
   test("finds three full windows on streams nobody reads", () => {
-    expect(receivesExcess({ udpBytes: 4_000_000, udpDatagrams: 2_900, streamBytes: 100 })).toBe(true);
+    expect(receivesExcess({ udpBytes: 4_000_000, udpDatagrams: 2_900, streamBytes: 100, streams: 1 })).toBe(true);
   });
 });

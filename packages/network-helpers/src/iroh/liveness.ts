@@ -55,26 +55,30 @@ export class Watchdog {
   }
 }
 
-/** Counters of one QUIC connection and of the one stream this software reads from it. */
+/** Counters of one QUIC connection and of the streams this software reads from it. */
 export interface ReceiveCounters {
   /** UDP payload bytes received on the connection. */
   readonly udpBytes: number;
   /** UDP datagrams received on the connection. */
   readonly udpDatagrams: number;
-  /** Bytes read from the connection's one stream. */
+  /** Bytes read from the connection's streams. */
   readonly streamBytes: number;
+  /** How many streams are read. */
+  readonly streams: 1 | 2;
 }
 
 /** QUIC header, tag, frame headers and acknowledgements of one datagram; 55 measured on bulk transfers. */
 const DATAGRAM_OVERHEAD = 100;
-/** What one stream may hold unread (QUIC's window, 1.25 MB), plus path probes and spurious retransmissions. */
-const UNREAD_ALLOWANCE = 3 * 1024 * 1024;
+/** What a stream may hold unread: QUIC's window is 1.25 MB. */
+const WINDOW = 1.25 * 1024 * 1024;
+/** Path probes and spurious retransmissions. */
+const NOISE_ALLOWANCE = 1.75 * 1024 * 1024;
 
 /**
- * Whether a connection received clearly more than its one stream explains: the peer fills other streams, which QUIC
- * buffers (1.25 MB each, up to 200) and nobody reads. Half of the stream's bytes is tolerated on top for lossy links.
+ * Whether a connection received clearly more than its streams explain: the peer fills other ones, which QUIC buffers
+ * (1.25 MB each, up to 200) and nobody reads. Half of the streams' bytes is tolerated on top for lossy links.
  */
 export function receivesExcess(counters: ReceiveCounters): boolean {
   const unexplained = counters.udpBytes - counters.udpDatagrams * DATAGRAM_OVERHEAD - counters.streamBytes;
-  return unexplained > UNREAD_ALLOWANCE + counters.streamBytes / 2;
+  return unexplained > NOISE_ALLOWANCE + counters.streams * WINDOW + counters.streamBytes / 2;
 }

@@ -6,7 +6,7 @@ import { echoAll, readExactly } from "./testing/streams.ts";
 const never = new AbortController().signal;
 
 test("a peer known by id and relay alone is reached through the relay, and then directly", async () => {
-  await using relay = await testRelay("pass");
+  await using relay = await testRelay({ token: "pass" });
   const options = { relay: [{ url: relay.url, authToken: "pass" }] };
   await using server = await loopbackNode(options);
   await using client = await loopbackNode(options);
@@ -38,7 +38,7 @@ test("a peer known by id and relay alone is reached through the relay, and then 
 });
 
 test("a relay that refuses the token leaves the node offline but its direct addresses usable", async () => {
-  await using relay = await testRelay("pass");
+  await using relay = await testRelay({ token: "pass" });
   await using server = await loopbackNode({ relay: [{ url: relay.url, authToken: "wrong" }] });
   await using client = await loopbackNode();
   await expect(server.online({ signal: AbortSignal.timeout(700) })).rejects.toMatchObject({ code: "timed-out" });

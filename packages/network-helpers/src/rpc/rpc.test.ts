@@ -294,7 +294,7 @@ describe("an RPC server", () => {
     await using caller = await loopbackNode(options);
     await using stranger = await loopbackNode(options);
     await using node = await loopbackNode({ ...options, allowedPeers: [stranger.endpointId] });
-    const transport = node.transport("adit-rpc/1", { allowedPeers: new Set([caller.endpointId]) });
+    const transport = node.transportFor("adit-rpc/1", new Set([caller.endpointId]));
     await using listener = await transport.listen("", { signal: never });
     await using server = new RpcServer({
       services: testServices().table,

@@ -20,6 +20,7 @@ export interface TcpOptions {
 
 const MAX_WAITING_STREAMS = 1024;
 const WINDOW = 64 * 1024;
+const KEEP_ALIVE_MS = 60_000;
 
 /**
  * TCP: no delay, keep-alive probes, one chunk a pull. Addresses are `host:port` or `[v6]:port`; names are resolved and
@@ -52,18 +53,15 @@ function dialTcp(address: string, options: WithSignal): Promise<ByteStream> {
     socket.once("error", fail);
     socket.once("connect", () => {
       signal.removeEventListener("abort", stop);
+      // As options of `connect` they would be ignored.
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, options.keepAliveMs ?? KEEP_ALIVE_MS);
       const stream = new SocketStream(socket, address);
       socket.off("error", fail);
       resolve(stream);
     });
     signal.addEventListener("abort", stop, { once: true });
-    socket.connect({
-      host,
-      port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: options.keepAliveMs ?? 60_000,
-    });
+    socket.connect({ host, port });
   });
 }
 
@@ -76,7 +74,7 @@ function listenTcp(address: string, options: WithSignal): Promise<Listener> {
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
-      keepAliveInitialDelay: options.keepAliveMs ?? 60_000,
+      keepAliveInitialDelay: options.keepAliveMs ?? KEEP_ALIVE_MS,
       highWaterMark: options.windowBytes ?? WINDOW,
     });
     const stop = (): void => {

@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { existsSync, readFileSync } from "node:fs";
+import { connect, Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test, vi } from "vitest";
+import type { ByteStream } from "../byte-stream.ts";
 import { NetworkError } from "../errors.ts";
 import { transportSuite } from "../testing/index.ts";
 import { tcp } from "./index.ts";
@@ -34,6 +36,33 @@ describe("the tcp transport", () => {
       expect(accepted.peer).toMatch(listen.startsWith("[") ? /^\[::1\]:\d+$/ : /^127\.0\.0\.1:\d+$/);
       await Promise.all([stream[Symbol.asyncDispose](), accepted[Symbol.asyncDispose]()]);
     }
+  });
+
+  test("dials connections that send at once and probe a silent peer", async () => {
+    await using listener = await tcp().listen("127.0.0.1:0", { signal: never });
+    const noDelay = vi.spyOn(Socket.prototype, "setNoDelay");
+    const keepAlive = vi.spyOn(Socket.prototype, "setKeepAlive");
+    await using stream = await tcp({ keepAliveMs: 5_000 }).dial(listener.address, { signal: never });
+    expect(stream.peer).toBe(listener.address);
+    expect(noDelay.mock.calls).toEqual([[true]]);
+    expect(keepAlive.mock.calls).toEqual([[true, 5_000]]);
+    vi.restoreAllMocks();
+    stream.abort(new Error("test over"));
+  });
+
+  test.skipIf(!existsSync("/proc/net/tcp"))("has the kernel probe a silent peer from both ends", async () => {
+    await using listener = await tcp().listen("127.0.0.1:0", { signal: never });
+    const accepting = listener.streams[Symbol.asyncIterator]().next();
+    await using stream = await tcp().dial(listener.address, { signal: never });
+    await using accepted = (await accepting).value as ByteStream;
+    const port = Number(stream.peer.split(":").at(-1)).toString(16).toUpperCase().padStart(4, "0");
+    const rows = readFileSync("/proc/net/tcp", "utf8")
+      .split("\n")
+      .map((row) => row.trim().split(/\s+/))
+      .filter(([, local, remote, state]) => state === "01" && `${local} ${remote}`.includes(`:${port}`));
+    // The sixth column is which timer runs, 02 is the one for keep-alive.
+    expect(rows.map(([, , , , , timer]) => timer?.slice(0, 2))).toEqual(["02", "02"]);
+    for (const end of [stream, accepted]) end.abort(new Error("test over"));
   });
 
   test("says what to do about an address in use, a refused connection and an unknown name", async () => {

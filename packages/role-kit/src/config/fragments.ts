@@ -88,8 +88,14 @@ export const irohSettings = z
         "UDP addresses of the new key's endpoint while the former one keeps `bind`, after `adit keys rotate`; absent: those of bind with a free port",
       ),
     alpn: z
-      .exactOptional(z.string().min(1).max(255))
+      .exactOptional(z.string().min(1).max(250))
       .describe("protocol name on the wire; absent: sv2-m, sv2-tp, … (Noise inside) or the same with /plain"),
+    streams: z
+      .enum(["single", "dual"])
+      .default("single")
+      .describe(
+        "QUIC streams of a dialled connection: `dual` asks for control and mining data apart, and uses one where the other side knows one only; listeners take both",
+      ),
     allowedPeers: z
       .array(endpointId)
       .max(100_000)

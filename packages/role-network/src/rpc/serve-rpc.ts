@@ -91,8 +91,7 @@ async function serveOverIroh(
   const accepting = new Set<Promise<void>>();
   const listenOn = async (node: IdentityNode): Promise<void> => {
     try {
-      const transport = node.transport(RPC_ALPN, { allowedPeers: allowed });
-      const listener = await transport.listen("", { signal: node.signal });
+      const listener = await node.transportFor(RPC_ALPN, allowed).listen("", { signal: node.signal });
       listeners.add(listener);
       accepting.add(server.accept(listener).finally(() => listeners.delete(listener)));
       const { endpointId, ticket } = listener;

@@ -31,6 +31,8 @@ export interface TestPoolOptions {
 export class TestPool implements AsyncDisposable {
   readonly accepted: AcceptedShare[] = [];
   readonly rejected: string[] = [];
+  /** Names of the messages it was sent. */
+  readonly heard: string[] = [];
   readonly #network: Network;
   readonly #core: MiningServer;
   readonly #stop: () => void;
@@ -173,6 +175,7 @@ export class TestPool implements AsyncDisposable {
     try {
       for await (const { message, tlvs } of connection.messages) {
         const worker = readWorkerIdentity(tlvs);
+        this.heard.push(message.name);
         this.#input({ type: "message", connection: id, message: message as MiningMessage, worker });
       }
     } finally {

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { blake3 } from "@noble/hashes/blake3.js";
 
-/** A relay on loopback that speaks enough of iroh's relay protocol, version 1 and 2, for tests. */
+/** A relay that speaks enough of iroh's relay protocol, version 1 and 2, for tests. */
 export interface TestRelay extends AsyncDisposable {
   readonly url: string;
   /** Datagrams forwarded so far. */
@@ -27,8 +27,18 @@ const PONG = 10;
 const CONTEXT = new TextEncoder().encode("iroh-relay handshake v1 challenge signature");
 const ED25519_SPKI = Buffer.from("302a300506032b6570032100", "hex");
 
-/** Starts a relay on a free port. With a token, clients must send it as bearer token. */
-export async function testRelay(token?: string): Promise<TestRelay> {
+/** How a relay is set up. */
+export interface TestRelayOptions {
+  /** Clients must send it as bearer token. */
+  readonly token?: string;
+  /** Address to listen on: loopback unless told. */
+  readonly host?: string;
+  /** A free one unless told. */
+  readonly port?: number;
+}
+
+/** Starts a relay. */
+export async function testRelay({ token, host = "127.0.0.1", port = 0 }: TestRelayOptions = {}): Promise<TestRelay> {
   const clients = new Map<string, WebSocketPeer>();
   const sockets = new Set<Duplex>();
   let forwarded = 0;
@@ -70,10 +80,10 @@ export async function testRelay(token?: string): Promise<TestRelay> {
       }
     };
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(port, host);
   await once(server, "listening");
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}/`,
     forwarded: () => forwarded,
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
