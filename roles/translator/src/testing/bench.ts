@@ -19,6 +19,9 @@ import { overTheWire, poolCore, prevHashOf, templateOf } from "./pool-core.ts";
 /** The bench's clock at the start, in unix milliseconds. */
 export const START = 1_700_000_000_000;
 
+/** A translator that wants an upstream has dialled within this time. */
+const LONGEST_REST_S = 120;
+
 /** What a bench may be made with; the rest is as in a role without config. */
 export interface BenchOptions {
   readonly miners?: Partial<MinerRules>;
@@ -88,9 +91,12 @@ export class Bench {
     this.newTip(false);
   }
 
-  /** Connects the translator to the pool, as soon as it dials. */
+  /** Connects the translator to the pool, as soon as it dials; not at all when it does not, as without miners it may. */
   connect(): void {
-    while (!this.#isDialled) this.tick();
+    for (let seconds = 0; !this.#isDialled; seconds += 1) {
+      if (seconds > LONGEST_REST_S) return;
+      this.tick();
+    }
     this.connection += 1;
     this.observer = new MiningClient();
     const setup = { userIdentity: "account", fixedVersion: false, namesWorkers: true, ...this.options.setup };
