@@ -9,7 +9,7 @@ import {
 } from "@adit/codec";
 import type { Sv2Server } from "@adit/network-helpers";
 import { address, splitAddress } from "@adit/role-kit";
-import type { ReconnectTarget } from "@adit/role-network";
+import { isIrohPeer, type ReconnectTarget } from "@adit/role-network";
 import { z } from "zod";
 import { type MiningLimitSettings, toChannelLimits } from "./mining-limits.ts";
 
@@ -49,18 +49,13 @@ const channels = {
 /** Where miners are asked to connect when the role stops; undefined for where they are. */
 export function moveTarget({ moveMinersTo }: Pick<ChannelSettings, "moveMinersTo">): ReconnectTarget | undefined {
   if (moveMinersTo === undefined) return undefined;
-  if (isEndpoint(moveMinersTo)) return { newHost: moveMinersTo, newPort: 0 };
+  if (isIrohPeer(moveMinersTo)) return { newHost: moveMinersTo, newPort: 0 };
   const { host, port } = splitAddress(moveMinersTo);
   return { newHost: host, newPort: port };
 }
 
 function isReconnectTarget(text: string): boolean {
-  return isEndpoint(text) || address.safeParse(text).success;
-}
-
-/** An Iroh endpoint id or ticket, which carries all there is to say. */
-function isEndpoint(text: string): boolean {
-  return /^[0-9a-f]{64}$/.test(text) || /^endpoint[a-z2-7]+$/.test(text);
+  return isIrohPeer(text) || address.safeParse(text).success;
 }
 
 /** Keys of every role that serves miners: how their channels are run. Spread into its shape. */

@@ -5,7 +5,7 @@ export { isNegotiation, Outbound, type OutboundOptions } from "./outbound.ts";
 export { peerMetrics } from "./peer-metrics.ts";
 export { type PeerSettings, peerSettings, toPeerOptions } from "./peer-settings.ts";
 export { peerLog, peersStatus } from "./peer-status.ts";
-export { type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
+export { isIrohPeer, type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
 export {
   controlService,
   healthService,

@@ -13,6 +13,11 @@ const HOST = /^[A-Za-z0-9][A-Za-z0-9.:_-]*$/;
 const ENDPOINT_ID = /^[0-9a-f]{64}$/;
 const TICKET = /^endpoint[a-z2-7]{20,}$/;
 
+/** Whether a text is an Iroh endpoint id or ticket, which says all there is to say of where to connect. */
+export function isIrohPeer(text: string): boolean {
+  return ENDPOINT_ID.test(text) || TICKET.test(text);
+}
+
 /**
  * Where a Reconnect leads (spec 3.6.5): the upstream's entry with another address and everything else as it was, above
  * all the authority key. Without a key to check the new host would be anybody's, so only the address in the config is
