@@ -13,6 +13,7 @@ import type { SessionId, TranslatorEffect, TranslatorInput, UpstreamSetup } from
 import type { MinerRules } from "../miner.ts";
 import { TranslatorCore } from "../translator-core.ts";
 import type { UpstreamRules } from "../upstream-session.ts";
+import type { UpstreamPlan } from "../upstream-side.ts";
 import { BenchMiner } from "./bench-miner.ts";
 import { overTheWire, poolCore, prevHashOf, templateOf } from "./pool-core.ts";
 
@@ -21,6 +22,34 @@ export const START = 1_700_000_000_000;
 
 /** A translator that wants an upstream has dialled within this time. */
 const LONGEST_REST_S = 120;
+
+/** A core as in a role without config, with jitter that always draws the middle. */
+export function coreWith(
+  plan: UpstreamPlan,
+  { miners, upstream, hashing = pureHashing }: Pick<BenchOptions, "miners" | "upstream" | "hashing"> = {},
+): TranslatorCore {
+  return new TranslatorCore({
+    miners: {
+      sharesPerMinute: 6,
+      startHashrate: 100,
+      enableVardiff: true,
+      keepaliveMs: 52_000,
+      extranonce2Size: 8,
+      limits: defaultSv1Limits,
+      hashing,
+      ...miners,
+    },
+    upstream: {
+      aggregateChannels: true,
+      extranonce2Size: miners?.extranonce2Size ?? 8,
+      maxPastJobs: undefined,
+      hashing,
+      random: () => 0.5,
+      ...upstream,
+    },
+    plan,
+  });
+}
 
 /** What a bench may be made with; the rest is as in a role without config. */
 export interface BenchOptions {
@@ -55,32 +84,14 @@ export class Bench {
 
   constructor(options: BenchOptions = {}) {
     this.options = options;
-    const hashing = options.hashing ?? pureHashing;
     this.pool = this.#newPool(1);
-    this.core = new TranslatorCore({
-      miners: {
-        sharesPerMinute: 6,
-        startHashrate: 100,
-        enableVardiff: true,
-        keepaliveMs: 52_000,
-        extranonce2Size: 8,
-        limits: defaultSv1Limits,
-        hashing,
-        ...options.miners,
-      },
-      upstream: {
-        aggregateChannels: true,
-        extranonce2Size: options.miners?.extranonce2Size ?? 8,
-        maxPastJobs: undefined,
-        hashing,
-        random: () => 0.5,
-        ...options.upstream,
-      },
-      plan: {
+    this.core = coreWith(
+      {
         routes: [{ upstream: 0, name: "pool", transport: "tcp" }],
         policy: { ...defaultUpstreamPolicy, holdDownMs: 0 },
       },
-    });
+      options,
+    );
     this.input({ type: "tick" });
   }
 

@@ -1,4 +1,4 @@
-import { pureHashing, type Target } from "@adit/bitcoin";
+import type { Target } from "@adit/bitcoin";
 import {
   type AcceptedShare,
   MiningClient,
@@ -8,10 +8,9 @@ import {
 } from "@adit/channels";
 import type { CommonMessage, MiningMessage } from "@adit/codec";
 import { defaultUpstreamPolicy, type UpstreamPolicy } from "@adit/network-helpers";
-import { defaultSv1Limits } from "@adit/sv1";
 import type { SessionId, TranslatorEffect, TranslatorInput } from "../effects.ts";
-import { TranslatorCore } from "../translator-core.ts";
-import { START } from "./bench.ts";
+import type { TranslatorCore } from "../translator-core.ts";
+import { coreWith, START } from "./bench.ts";
 import { BenchMiner } from "./bench-miner.ts";
 import { overTheWire, poolCore, prevHashOf, templateOf } from "./pool-core.ts";
 
@@ -62,28 +61,13 @@ export class Farm {
     this.#routes = routes;
     const places = Array.from({ length: Math.max(...routes) + 2 }, (_, at) => at);
     this.pools = places.map((at) => new FarmPool(at + 1, at === 0 ? firstPool : {}));
-    this.core = new TranslatorCore({
-      miners: {
-        sharesPerMinute: 6,
-        startHashrate: 100,
-        enableVardiff: true,
-        keepaliveMs: 52_000,
-        extranonce2Size: 8,
-        limits: defaultSv1Limits,
-        hashing: pureHashing,
-      },
-      upstream: {
-        aggregateChannels,
-        extranonce2Size: 8,
-        maxPastJobs: undefined,
-        hashing: pureHashing,
-        random: () => 0.5,
-      },
-      plan: {
+    this.core = coreWith(
+      {
         routes: routes.map((upstream) => ({ upstream, name: `pool-${upstream}`, transport: "tcp" })),
         policy: { ...defaultUpstreamPolicy, ...policy },
       },
-    });
+      { upstream: { aggregateChannels } },
+    );
     this.newTip();
     this.tick();
   }
