@@ -25,6 +25,7 @@ export type SessionPurpose =
 export class UpstreamSessions {
   readonly #outbox: Outbox;
   readonly #make: (id: SessionId, route: number, to: ReconnectTarget | undefined) => UpstreamSession;
+  readonly #byId = new Map<SessionId, UpstreamSession>();
   readonly #byRoute = new Map<number, UpstreamSession>();
   readonly #successors = new Map<number, { readonly session: UpstreamSession; readonly until: number }>();
   readonly #draining = new Map<UpstreamSession, { readonly since: number }>();
@@ -42,11 +43,7 @@ export class UpstreamSessions {
 
   /** Every session. */
   get all(): readonly UpstreamSession[] {
-    return [
-      ...this.#byRoute.values(),
-      ...[...this.#successors.values()].map(({ session }) => session),
-      ...this.#draining.keys(),
-    ];
+    return [...this.#byId.values()];
   }
 
   /** Those that are mined in, or may be. */
@@ -61,7 +58,7 @@ export class UpstreamSessions {
 
   /** A session by its number; undefined when it has ended. */
   find(id: SessionId): UpstreamSession | undefined {
-    return this.all.find((session) => session.id === id);
+    return this.#byId.get(id);
   }
 
   /** What a session is there for. */
@@ -98,14 +95,14 @@ export class UpstreamSessions {
     return true;
   }
 
-  /** A successor takes the place it was made for; whoever has it drains. Returns undefined for what is none. */
-  takePlace(session: UpstreamSession): "taken" | undefined {
-    if (!this.isSuccessor(session)) return undefined;
+  /** A successor takes the place it was made for; whoever has it drains. Returns whether it is one. */
+  takePlace(session: UpstreamSession): boolean {
+    if (!this.isSuccessor(session)) return false;
     this.#successors.delete(session.route);
     const before = this.#byRoute.get(session.route);
     if (before !== undefined) this.drain(before);
     this.#byRoute.set(session.route, session);
-    return "taken";
+    return true;
   }
 
   /** A session is not mined in any more. Late shares still go to it. */
@@ -130,6 +127,7 @@ export class UpstreamSessions {
 
   /** A session is over. */
   end(session: UpstreamSession, reason: string): void {
+    this.#byId.delete(session.id);
     this.#draining.delete(session);
     this.#tested.delete(session);
     if (this.isSuccessor(session)) this.#successors.delete(session.route);
@@ -140,6 +138,7 @@ export class UpstreamSessions {
   #begin(route: number, to: ReconnectTarget | undefined): UpstreamSession {
     this.#lastId += 1;
     const session = this.#make(this.#lastId, route, to);
+    this.#byId.set(this.#lastId, session);
     this.#outbox.emit({ type: "begin-session", session: this.#lastId, route, to });
     return session;
   }

@@ -292,8 +292,7 @@ export class UpstreamSide implements MinerHost, SessionHost {
 
   #becomeReady(session: UpstreamSession): void {
     if (!this.#sessions.test(session)) return;
-    const replaced = this.#sessions.takePlace(session);
-    if (replaced === undefined) return this.#decide(this.#choice.ready(session.route, this.#outbox.now));
+    if (!this.#sessions.takePlace(session)) return this.#decide(this.#choice.ready(session.route, this.#outbox.now));
     this.#outbox.log("info", "reconnected", this.#describe(session.route));
     if (session === this.#current) this.#enter(session);
   }
