@@ -39,6 +39,7 @@ export {
 } from "./upstream.ts";
 export {
   type ChoiceDecision,
+  ChoiceDecisions,
   type ChoiceReason,
   defaultUpstreamPolicy,
   type InUse,

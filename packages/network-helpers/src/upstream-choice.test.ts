@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   type ChoiceDecision,
+  ChoiceDecisions,
   defaultUpstreamPolicy,
   type RouteFailure,
   UpstreamChoice,
@@ -263,4 +264,19 @@ describe("an upstream that stands and does not deliver", () => {
       expect(choice.inUse).toBe(0);
     }
   });
+});
+
+test("decisions that come of carrying out another wait for those that were made with it", () => {
+  const done: number[] = [];
+  const decisions = new ChoiceDecisions<"connection-lost">((decision) => {
+    if (decision.type !== "dial") return;
+    done.push(decision.route);
+    if (decision.route === 1) decisions.add([{ type: "dial", route: 3 }]);
+  });
+  decisions.add([
+    { type: "dial", route: 1 },
+    { type: "dial", route: 2 },
+  ]);
+  decisions.add([{ type: "dial", route: 4 }]);
+  expect(done).toEqual([1, 2, 3, 4]);
 });

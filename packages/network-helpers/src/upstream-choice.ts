@@ -294,6 +294,29 @@ export class UpstreamChoice<Code extends string> {
   }
 }
 
+/**
+ * Carries decisions out in the order they were made. One may lead to others: those come after the ones that were made with
+ * it.
+ */
+export class ChoiceDecisions<Code extends string> {
+  readonly #carryOut: (decision: ChoiceDecision<Code>) => void;
+  readonly #waiting: ChoiceDecision<Code>[] = [];
+  #isBusy = false;
+
+  constructor(carryOut: (decision: ChoiceDecision<Code>) => void) {
+    this.#carryOut = carryOut;
+  }
+
+  /** Takes what a choice has decided. Returns once it is carried out, or at once while others are being carried out. */
+  add(decisions: readonly ChoiceDecision<Code>[]): void {
+    this.#waiting.push(...decisions);
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#carryOut(next);
+    this.#isBusy = false;
+  }
+}
+
 /** When a route may be dialled, if it can be. */
 function dueAt(route: Route | undefined): number {
   return route?.state.phase === "resting" ? route.state.until : Number.POSITIVE_INFINITY;

@@ -2,6 +2,7 @@ import { meetsTarget } from "@adit/bitcoin";
 import { TokenBucket } from "@adit/channels";
 import {
   type ChoiceDecision,
+  ChoiceDecisions,
   type InUse,
   type RouteState,
   UpstreamChoice,
@@ -62,9 +63,7 @@ export class UpstreamSide implements MinerHost, SessionHost {
   readonly #waiting = new Set<Miner>();
   readonly #indexes: MinerIndexes;
   readonly #reconnects: TokenBucket;
-  /** Not carried out yet. One decision may lead to others, which come after those that were made with it. */
-  readonly #decisions: ChoiceDecision<FailureCode>[] = [];
-  #isDeciding = false;
+  readonly #decisions = new ChoiceDecisions<FailureCode>((decision) => this.#carryOut(decision));
   #lastRequestId = 0;
   #trouble: string | null = null;
   /** Whether the upstream let go of a connection that no miner needed. */
@@ -133,7 +132,7 @@ export class UpstreamSide implements MinerHost, SessionHost {
     this.#openDue();
     if (uplink.active?.state.phase === "open") this.#settle(miner, uplink.active);
     else if (this.#current === undefined) this.#placeAnyway(miner);
-    this.#decide(this.#choice.wanted(this.#outbox.now));
+    this.#decisions.add(this.#choice.wanted(this.#outbox.now));
   }
 
   leave(miner: Miner): void {
@@ -190,7 +189,7 @@ export class UpstreamSide implements MinerHost, SessionHost {
         detail: "no work came from where the upstream asked to be reached",
       });
     }
-    this.#decide(this.#choice.tick(now));
+    this.#decisions.add(this.#choice.tick(now));
     for (const miner of this.#waiting) {
       const since = this.#byMiner.get(miner)?.since ?? now;
       if (now - since >= PLACING_PATIENCE_MS) this.#placeAnyway(miner);
@@ -292,7 +291,8 @@ export class UpstreamSide implements MinerHost, SessionHost {
 
   #becomeReady(session: UpstreamSession): void {
     if (!this.#sessions.test(session)) return;
-    if (!this.#sessions.takePlace(session)) return this.#decide(this.#choice.ready(session.route, this.#outbox.now));
+    if (!this.#sessions.takePlace(session))
+      return this.#decisions.add(this.#choice.ready(session.route, this.#outbox.now));
     this.#outbox.log("info", "reconnected", this.#describe(session.route));
     if (session === this.#current) this.#enter(session);
   }
@@ -367,7 +367,7 @@ export class UpstreamSide implements MinerHost, SessionHost {
     const nature = this.#isIdle
       ? ({ code: failure.code, blames: "nobody" } as const)
       : routeFailure(failure.code, delivered);
-    this.#decide(this.#choice.failed(route, nature, this.#outbox.now));
+    this.#decisions.add(this.#choice.failed(route, nature, this.#outbox.now));
   }
 
   /** What is not missed is no warning: what was left, what only was tried while another is mined at, what nobody needs. */
@@ -392,14 +392,6 @@ export class UpstreamSide implements MinerHost, SessionHost {
     const level = this.#isIdle ? "debug" : "warn";
     this.#outbox.log(level, "upstream lost; miners stay connected", { reason, unansweredShares });
     for (const miner of this.#waiting) this.#placeAnyway(miner);
-  }
-
-  #decide(decisions: readonly ChoiceDecision<FailureCode>[]): void {
-    this.#decisions.push(...decisions);
-    if (this.#isDeciding) return;
-    this.#isDeciding = true;
-    for (let next = this.#decisions.shift(); next !== undefined; next = this.#decisions.shift()) this.#carryOut(next);
-    this.#isDeciding = false;
   }
 
   #carryOut(decision: ChoiceDecision<FailureCode>): void {

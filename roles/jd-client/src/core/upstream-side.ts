@@ -1,6 +1,12 @@
 import type { AcceptedShare, ActivatedJob, FoundBlock, TemplateOrigin } from "@adit/channels";
 import type { TemplateEvent } from "@adit/mining-shell";
-import { type ChoiceDecision, type InUse, type RouteState, UpstreamChoice } from "@adit/network-helpers";
+import {
+  type ChoiceDecision,
+  ChoiceDecisions,
+  type InUse,
+  type RouteState,
+  UpstreamChoice,
+} from "@adit/network-helpers";
 import type { SessionId, SessionInput } from "./effects.ts";
 import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { JdClientOptions } from "./jd-client-options.ts";
@@ -41,9 +47,7 @@ export class UpstreamSide {
   readonly #choice: UpstreamChoice<FailureCode>;
   /** What jobs were made for, by `workId`; oldest first. */
   readonly #madeFor = new Map<number, InUse>();
-  /** Not carried out yet. One decision may lead to others, which come after those that were made with it. */
-  readonly #decisions: ChoiceDecision<FailureCode>[] = [];
-  #isDeciding = false;
+  readonly #decisions = new ChoiceDecisions<FailureCode>((decision) => this.#carryOut(decision));
 
   constructor(options: JdClientOptions, outbox: Outbox, miners: MinerSide) {
     const { mode, routes, policy, soloAfterMs, random, server } = options;
@@ -106,7 +110,7 @@ export class UpstreamSide {
     const { now } = this.#outbox;
     for (const { session, news } of this.#sessions.tick()) this.#heed(session, news);
     this.#outbox.count("sharesDiscarded", "too-old", this.#cache.expire(now));
-    this.#decide(this.#choice.tick(now));
+    this.#decisions.add(this.#choice.tick(now));
   }
 
   /** Miners were given a job. */
@@ -146,7 +150,7 @@ export class UpstreamSide {
     const terms = session === this.#session ? session.terms : undefined;
     switch (news.type) {
       case "ready":
-        return this.#decide(this.#choice.ready(session.route, this.#outbox.now));
+        return this.#decisions.add(this.#choice.ready(session.route, this.#outbox.now));
       case "failed":
         return this.#fail(session, news.failure);
       case "target":
@@ -166,15 +170,7 @@ export class UpstreamSide {
     this.#outbox.log(wasLeft ? "debug" : "warn", "upstream-failed", { upstream, ...failure });
     this.#sessions.fail(session, failure);
     if (wasLeft) return;
-    this.#decide(this.#choice.failed(session.route, routeFailure(failure.code), this.#outbox.now));
-  }
-
-  #decide(decisions: readonly ChoiceDecision<FailureCode>[]): void {
-    this.#decisions.push(...decisions);
-    if (this.#isDeciding) return;
-    this.#isDeciding = true;
-    for (let next = this.#decisions.shift(); next !== undefined; next = this.#decisions.shift()) this.#carryOut(next);
-    this.#isDeciding = false;
+    this.#decisions.add(this.#choice.failed(session.route, routeFailure(failure.code), this.#outbox.now));
   }
 
   #carryOut(decision: ChoiceDecision<FailureCode>): void {
