@@ -20,7 +20,7 @@ import type { TestRole } from "../harness/test-role.ts";
 import { until } from "../harness/until.ts";
 import { JdsPeer, REWARD, SHARES_PER_MINUTE } from "./jds-peer.ts";
 import { type AuthorityKeys, newAuthority } from "./reference-role.ts";
-import type { ServedChannel } from "./served-channels.ts";
+import { dishonestReasons, type ServedChannel } from "./served-channels.ts";
 
 const WAIT_MS = 120_000;
 const USER = "farm";
@@ -33,7 +33,6 @@ interface JdClientView {
   readonly declared_jobs: number;
   readonly custom_jobs: number;
   readonly shares_acknowledged: number;
-  readonly shares_rejected_upstream: number;
   readonly blocks_found: number;
   readonly switches: number;
 }
@@ -72,9 +71,10 @@ async function mine(
     readonly pool?: Reachable;
     readonly fallbacks?: readonly JdClientUpstream[];
     readonly mode?: "FULLTEMPLATE" | "COINBASEONLY";
+    readonly withholdsBlocks?: boolean;
   } = {},
 ) {
-  const { pool = theirs.pool, fallbacks = [], mode = "FULLTEMPLATE" } = options;
+  const { pool = theirs.pool, fallbacks = [], mode = "FULLTEMPLATE", withholdsBlocks = false } = options;
   const first = { pool: upstream(pool, "tcp"), jds: upstream(theirs.jds, "tcp") };
   const client = await stage.start("jd-client", (folder) =>
     jdClientToml(folder, templates, {
@@ -83,12 +83,12 @@ async function mine(
       upstreams: [first, ...fallbacks],
     }),
   );
-  const miner = await Sv2Miner.open(await dialPool(client), "miner", HASHRATE);
+  const miner = await Sv2Miner.open(await dialPool(client), "miner", { hashrate: HASHRATE, withholdsBlocks });
   return { client, miner, [Symbol.asyncDispose]: () => miner[Symbol.asyncDispose]() };
 }
 
 async function viewOf(client: TestRole): Promise<JdClientView> {
-  return (await client.status()) as unknown as JdClientView;
+  return await client.status();
 }
 
 /** The one channel that their pool serves, once its monitoring knows of it. */
@@ -137,9 +137,10 @@ describe("our jd-client at their pool and job-declarator server", () => {
     expect(payout?.value).toBeGreaterThanOrEqual(5_000_000_000);
     expect(theirs.said("solution")).not.toContain(null);
     expect(new Set(theirs.said("custom_job"))).toEqual(new Set(["taken"]));
-    expect(await served()).toMatchObject({ user_identity: USER, shares_rejected: 0 });
+    const { user_identity: user, shares_rejected_by_reason: reasons } = await served();
+    expect([user, dishonestReasons(reasons)]).toEqual([USER, []]);
     await until("their pool knows of a block", async () => (await served()).blocks_found > 0);
-    expect(await viewOf(client)).toMatchObject({ mining_for: theirName(), switches: 1, shares_rejected_upstream: 0 });
+    expect(await viewOf(client)).toMatchObject({ mining_for: theirName(), switches: 1 });
     expect(miner.isClosed).toBe(false);
   });
 
@@ -150,12 +151,13 @@ describe("our jd-client at their pool and job-declarator server", () => {
       listen: { transport: "tcp" },
       upstream: { transport: "tcp", role },
     });
-    await using scene = await mine({ pool: sniffer });
+    await using scene = await mine({ pool: sniffer, withholdsBlocks: true });
     await credited(5);
     const mark = sniffer.mark();
     await using second = await Sv2Miner.open(await dialPool(scene.client), "second", {
       hashrate: 10 * HASHRATE,
       triesAtOnce: 1_000,
+      withholdsBlocks: true,
     });
     const { nominalHashRate } = await sniffer.saw("up", "UpdateChannel", { since: mark });
     const { maximumTarget } = await sniffer.saw("down", "SetTarget", { since: mark });
@@ -169,9 +171,8 @@ describe("our jd-client at their pool and job-declarator server", () => {
   });
 
   test("mines on, tip after tip, while blocks are another's", async () => {
-    await using scene = await mine();
-    const { client, miner } = scene;
-    miner.withholdsBlocks = true;
+    await using scene = await mine({ withholdsBlocks: true });
+    const { client } = scene;
     const { pool } = await ownPool();
     await using other = await Sv2Miner.open(await dialPool(pool), "other", HASHRATE);
     const { height } = (await chain.status()).chain;

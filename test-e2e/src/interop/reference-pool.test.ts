@@ -6,7 +6,7 @@ import type { TestRole } from "../harness/test-role.ts";
 import { until } from "../harness/until.ts";
 import { BATCH, ReferencePool } from "./reference-pool.ts";
 import { newAuthority } from "./reference-role.ts";
-import type { ServedChannel } from "./served-channels.ts";
+import { dishonestReasons, type ServedChannel } from "./served-channels.ts";
 
 /** A block for every eight seconds of one miner's work. */
 const HASHES_PER_BLOCK = 8 * HASHRATE;
@@ -37,11 +37,6 @@ async function launchTranslator(name: string, { aggregated, authority }: { aggre
     return own.replace('user_identity = "e2e"', `user_identity = "${name}"`);
   };
   return await stage.launch("translator", toml, name);
-}
-
-/** Only what crosses with a new block may have been refused. */
-function expectHonest(rejected: Readonly<Record<string, number>>): void {
-  expect(Object.keys(rejected).filter((reason) => reason !== "stale-share")).toEqual([]);
 }
 
 async function theirs(identity: (channel: ServedChannel) => boolean): Promise<readonly ServedChannel[]> {
@@ -89,7 +84,8 @@ describe("their pool on our template provider", () => {
       );
       expect([status.upstream.state, status.upstream.transport]).toEqual(["connected", "tcp"]);
       expect([first.rejected, second.rejected].flat().filter((reason) => !/stale/i.test(reason))).toEqual([]);
-      expectHonest((status as unknown as TranslatorShares).shares_rejected_upstream_by_reason);
+      const { shares_rejected_upstream_by_reason: refused } = status as unknown as TranslatorShares;
+      expect(dishonestReasons(refused)).toEqual([]);
 
       await blocksBeyond(height, 2);
       const channels = await until("their count of the shares", async () => {
@@ -97,7 +93,7 @@ describe("their pool on our template provider", () => {
         return sum(found, "shares_accepted") >= status.shares_acknowledged && sum(found, "blocks_found") > 0 && found;
       });
       expect(channels).toHaveLength(aggregated ? 1 : 2);
-      for (const { shares_rejected_by_reason } of channels) expectHonest(shares_rejected_by_reason);
+      expect(channels.flatMap((one) => dishonestReasons(one.shares_rejected_by_reason))).toEqual([]);
       expect(await translator.stop()).toBe(0);
     },
   );
@@ -119,7 +115,7 @@ describe("their pool on our template provider", () => {
         },
         WAIT_MS,
       );
-      expectHonest(status.shares_rejected_by_reason);
+      expect(dishonestReasons(status.shares_rejected_by_reason)).toEqual([]);
       await blocksBeyond(height, 1);
       const open = await until("their count of the shares", async () => {
         const found = (await pool.channels())[channel].filter(({ user_identity: of }) => of === `device.${channel}`);

@@ -9,6 +9,7 @@ import { Sv1Miner } from "../harness/sv1-miner.ts";
 import type { TestRole } from "../harness/test-role.ts";
 import { until } from "../harness/until.ts";
 import { newAuthority, ReferenceRole } from "./reference-role.ts";
+import { dishonestReasons } from "./served-channels.ts";
 
 const WAIT_MS = 120_000;
 /** A block for every eight seconds of one miner's work, or none in any test's time. */
@@ -146,9 +147,7 @@ ${upstream.repeat(options.upstreams ?? 1)}`;
 
 /** Only what crosses with a new block or a change of difficulty may have been refused. */
 function expectHonest(channels: readonly PoolChannel[]): void {
-  for (const { shares_rejected_by_reason: rejected } of channels) {
-    expect(Object.keys(rejected).filter((reason) => reason !== "stale-share")).toEqual([]);
-  }
+  expect(channels.flatMap((one) => dishonestReasons(one.shares_rejected_by_reason))).toEqual([]);
 }
 
 describe("their translator at our pool", () => {

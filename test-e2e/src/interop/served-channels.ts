@@ -18,6 +18,11 @@ export interface ServedChannels {
   readonly standard: readonly ServedChannel[];
 }
 
+/** The reasons why shares were refused, but for the one that a new block alone gives: a share and a tip crossed. */
+export function dishonestReasons(rejected: Readonly<Record<string, number>>): readonly string[] {
+  return Object.keys(rejected).filter((reason) => reason !== "stale-share");
+}
+
 /** Asks a reference pool's monitoring, by its `host:port`. */
 export async function servedChannels(monitoring: string): Promise<ServedChannels> {
   const { items } = await ask<{ readonly items: readonly { readonly client_id: number }[] }>(
