@@ -35,6 +35,7 @@ import {
 import { loadAuthority } from "./authority.ts";
 import { type IdentityNode, IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
+import { PathWatch } from "./path-watch.ts";
 import { rpcNeedsIroh, serveRpc } from "./rpc/serve-rpc.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
 import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
@@ -49,6 +50,11 @@ export interface ClientHello<P extends Protocol> {
   readonly requestExtensions: readonly number[];
   /** Extensions without which the connection is of no use. */
   readonly requiredExtensions: readonly number[];
+}
+
+/** An upstream's entry, and which of its transports to dial. */
+export interface DialledUpstream extends UpstreamSettings {
+  readonly transport: "tcp" | "iroh";
 }
 
 /** How a role serves: its config, what it is, and who handles a connection. */
@@ -78,12 +84,13 @@ export interface Network extends AsyncDisposable {
   /** This process's Iroh endpoint id; null when its config uses no Iroh. */
   readonly endpointId: string | null;
   /**
-   * Dials an upstream over the transports its entry names, secures it and sets it up, all under one deadline.
+   * Dials an upstream over one transport, secures it and sets it up, all under one deadline. Choosing among transports is
+   * the caller's: see `transportsTo` and `UpstreamChoice`.
    *
    * @throws NetworkError
    */
   dial<P extends Protocol>(
-    upstream: UpstreamSettings,
+    upstream: DialledUpstream,
     hello: ClientHello<P>,
     options: { readonly signal: AbortSignal },
   ): Promise<Sv2Connection<P>>;
@@ -95,6 +102,8 @@ export interface Network extends AsyncDisposable {
 
 const DIAL_TIMEOUT_MS = 10_000;
 const SETUP_TIMEOUT_MS = 10_000;
+/** How often the paths of Iroh connections are looked at. */
+const PATH_LOOK_MS = 5_000;
 
 /**
  * Loads the fastest crypto there is, starts the process's Iroh node when the config uses Iroh, and serves the operator's
@@ -157,6 +166,7 @@ class RoleNetwork implements Network {
   readonly #accepted = new Set<LiveConnection>();
   readonly #listening = new Set<Sv2Listeners>();
   #beside: AsyncDisposable | undefined;
+  #watching: NodeJS.Timeout | undefined;
 
   constructor({ context, crypto, iroh, names }: Parts) {
     this.crypto = crypto.noise;
@@ -165,6 +175,10 @@ class RoleNetwork implements Network {
     this.#iroh = iroh;
     this.#names = names;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
+    const paths = new PathWatch(context.metrics, context.log);
+    if (iroh !== undefined) {
+      this.#watching = setInterval(() => paths.look(this.#live().map(({ info }) => info)), PATH_LOOK_MS).unref();
+    }
   }
 
   get endpointId(): string | null {
@@ -172,9 +186,26 @@ class RoleNetwork implements Network {
   }
 
   async dial<P extends Protocol>(
-    upstream: UpstreamSettings,
+    upstream: DialledUpstream,
     hello: ClientHello<P>,
     { signal }: { readonly signal: AbortSignal },
+  ): Promise<Sv2Connection<P>> {
+    const transport = upstream.transport;
+    try {
+      const connection = await this.#setUp(upstream, hello, signal);
+      this.#metrics.dialled(transport, null);
+      return connection;
+    } catch (error) {
+      // Told to stop is no fault of anybody's.
+      if (!signal.aborted) this.#metrics.dialled(transport, error);
+      throw error;
+    }
+  }
+
+  async #setUp<P extends Protocol>(
+    upstream: DialledUpstream,
+    hello: ClientHello<P>,
+    signal: AbortSignal,
   ): Promise<Sv2Connection<P>> {
     const { log } = this.#context;
     const iroh = this.#irohTransport(hello.protocol, upstream.encryption);
@@ -256,6 +287,7 @@ class RoleNetwork implements Network {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#watching);
     await Promise.allSettled([...this.#listening].map((listeners) => listeners[Symbol.asyncDispose]()));
     await Promise.allSettled([...this.#dialled].map((connection) => connection[Symbol.asyncDispose]()));
     await this.#beside?.[Symbol.asyncDispose]();

@@ -177,7 +177,7 @@ describe("a role's network", () => {
     expect(await readFile(join(dir, "client.log"), "utf8")).toMatch(/upstream speaks two streams/);
   });
 
-  test("falls back to TCP when Iroh does not answer, and says why", async () => {
+  test("warns of TCP in the clear, and counts what became of dials and what connections carried", async () => {
     const dir = await folder();
     const log = join(dir, "log");
     const own = await context(log);
@@ -195,12 +195,25 @@ describe("a role's network", () => {
       },
     });
     const port = Number(served.listeners()[0]?.address?.split(":").at(-1));
-    const nobody = "a".repeat(63) + "b";
-    const upstream = { transport: "dual", prefer: "iroh", address: "127.0.0.1", port, endpointId: nobody } as const;
-    await using connection = await network.dial({ ...upstream, encryption: "plain", directAddresses: [] }, hello, own);
-    expect(connection.info().transport).toBe("tcp");
+    const shared = { prefer: "iroh", encryption: "plain", directAddresses: [] } as const;
+    const nobody = { ...shared, transport: "iroh", endpointId: `${"a".repeat(63)}b` } as const;
+    await expect(network.dial(nobody, hello, own)).rejects.toMatchObject({ code: "peer-discovery-failed" });
+    const there = { ...shared, transport: "tcp", address: "127.0.0.1", port } as const;
+    await using connection = await network.dial(there, hello, own);
     expect(await readFile(log, "utf8")).toMatch(/plain TCP upstream/);
-    own.stop();
-    if (!own.signal.aborted) await once(own.signal, "abort");
+    await connection.write({ name: "CloseChannel", channelId: 1, reasonCode: "" });
+    const upstream = (transport: string, result: string): string =>
+      `sv2_handshakes_total{transport="${transport}",direction="upstream",result="${result}"} 1`;
+    await vi.waitFor(async () => {
+      const { body } = await own.metrics.expose();
+      expect(body).toContain(upstream("iroh", "peer-discovery-failed"));
+      expect(body).toContain(upstream("tcp", "ok"));
+      expect(body).toContain('sv2_handshakes_total{transport="tcp",direction="downstream",result="ok"} 1');
+      // Both ends of the connection are in this process.
+      const { bytesOut, framesOut } = connection.info();
+      expect(framesOut).toBeGreaterThan(0);
+      const inward = Number(/sv2_bytes_total\{transport="tcp",direction="in"\} (\d+)/.exec(body)?.[1]);
+      expect(inward).toBeGreaterThanOrEqual(bytesOut);
+    });
   });
 });
