@@ -26,15 +26,7 @@ export function networkMetrics(register: MetricsRegister, live: () => Live): Net
     help: "What happened at the listeners: connections opened, closed, refused, handshakes failed, listeners up and failed",
     labels: ["transport", "event"],
   });
-  const connections = register.gauge({
-    name: "sv2_connections",
-    help: "Live Stratum V2 connections",
-    labels: ["transport", "direction"],
-  });
-  const relayed = register.gauge({
-    name: "sv2_connections_relayed",
-    help: "Live Iroh connections that go through a relay",
-  });
+  const gauges = connectionGauges(register);
   const handshakes = register.counter({
     name: "sv2_handshakes_total",
     help: "Connections on their way to being set up, by what became of them: ok, or the error's code",
@@ -52,17 +44,10 @@ export function networkMetrics(register: MetricsRegister, live: () => Live): Net
   register.onCollect(() => {
     messages.collect();
     const now = live();
-    connections.reset();
-    for (const direction of ["upstream", "downstream"] as const) {
-      for (const transport of ["tcp", "iroh"] as const) {
-        const matching = now.filter((item) => item.direction === direction && item.info.transport === transport);
-        connections.set({ transport, direction }, matching.length);
-      }
-    }
+    gauges(now);
     const infos = now.map(({ info }) => info);
     holds.collect(infos);
     traffic.collect(infos);
-    relayed.set({}, now.filter(({ info }) => info.path === "relay").length);
   });
   const ended = (info: ConnectionInfo): void => {
     holds.ended(info);
@@ -87,4 +72,27 @@ export function networkMetrics(register: MetricsRegister, live: () => Live): Net
 function resultOf(error: unknown): string {
   if (error === null) return "ok";
   return error instanceof NetworkError ? error.code : "other";
+}
+
+/** Registers the gauges of live connections; the result sets them. */
+function connectionGauges(register: MetricsRegister): (live: Live) => void {
+  const connections = register.gauge({
+    name: "sv2_connections",
+    help: "Live Stratum V2 connections",
+    labels: ["transport", "direction"],
+  });
+  const relayed = register.gauge({
+    name: "sv2_connections_relayed",
+    help: "Live Iroh connections that go through a relay",
+  });
+  return (now) => {
+    connections.reset();
+    for (const direction of ["upstream", "downstream"] as const) {
+      for (const transport of ["tcp", "iroh"] as const) {
+        const matching = now.filter((item) => item.direction === direction && item.info.transport === transport);
+        connections.set({ transport, direction }, matching.length);
+      }
+    }
+    relayed.set({}, now.filter(({ info }) => info.path === "relay").length);
+  };
 }
