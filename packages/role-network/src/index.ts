@@ -3,6 +3,8 @@ export { type Attempt, type KeepConnectedOptions, keepConnected, type UpstreamSt
 export {
   type ClientHello,
   type DialledUpstream,
+  type IrohNeed,
+  irohNeed,
   type Network,
   openNetwork,
   type Served,

@@ -110,13 +110,17 @@ const PATH_LOOK_MS = 5_000;
  * calls when the role runs in a process of its own.
  */
 export async function openNetwork(
-  settings: { readonly iroh: IrohSettings; readonly needsIroh: boolean; readonly rpc?: RpcSettings },
+  settings: { readonly iroh: IrohSettings; readonly needsIroh: IrohNeed; readonly rpc?: RpcSettings },
   context: RoleContext<IrohRoleSettings>,
 ): Promise<Network> {
   const crypto = await loadCrypto();
   context.log.info({ crypto: crypto.report }, "crypto loaded");
   const { rpc, needsIroh } = settings;
-  const iroh = needsIroh ? await IrohIdentity.start(settings.iroh, context) : await irohForCalls(settings, context);
+  const required = needsIroh === "required";
+  const iroh =
+    required || needsIroh === "wanted"
+      ? await IrohIdentity.start(settings.iroh, context, { required })
+      : await irohForCalls(settings, context);
   const network = new RoleNetwork({ context, crypto, iroh, names: settings.iroh });
   const { operations } = context;
   if (rpc === undefined || operations === undefined) return network;
@@ -130,19 +134,24 @@ export async function openNetwork(
   }
 }
 
-/** A node for the operator's calls alone. When it does not start, the role does its work without them. */
+/** How much a role needs an Iroh node: not at all, beside TCP, or as its only way. */
+export type IrohNeed = "no" | "wanted" | "required";
+
+type TransportKind = ServerSettings["transport"];
+
+/** What the transports of a role's config come to: of what it cannot do without, and of what it can. */
+export function irohNeed(all: readonly TransportKind[], others: readonly TransportKind[] = []): IrohNeed {
+  if (all.includes("iroh")) return "required";
+  return [...all, ...others].some((transport) => transport !== "tcp") ? "wanted" : "no";
+}
+
+/** A node for the operator's calls alone. When it does not start, the role does its work without them meanwhile. */
 async function irohForCalls(
   { rpc, iroh }: { readonly rpc?: RpcSettings; readonly iroh: IrohSettings },
   context: RoleContext<IrohRoleSettings>,
 ): Promise<IrohIdentity | undefined> {
   if (rpc === undefined || context.operations === undefined || !rpcNeedsIroh(rpc)) return undefined;
-  try {
-    return await IrohIdentity.start(iroh, context);
-  } catch (error) {
-    if (context.signal.aborted) throw error;
-    context.log.error({ error }, "rpc not served over iroh: its node did not start");
-    return undefined;
-  }
+  return await IrohIdentity.start(iroh, context, { required: false });
 }
 
 interface Parts {

@@ -79,8 +79,8 @@ describe("a role's network", () => {
     const dialling = await context(log);
     const bind = ["127.0.0.1:0", "[::1]:0"];
     const iroh = (name: string) => irohSettings.parse({ secretKeyPath: join(dir, name), bind });
-    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: true }, serving);
-    await using client = await openNetwork({ iroh: iroh("client.key"), needsIroh: true }, dialling);
+    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: "required" }, serving);
+    await using client = await openNetwork({ iroh: iroh("client.key"), needsIroh: "required" }, dialling);
     await using served = await host.serve({
       settings: {
         transport: "dual",
@@ -136,9 +136,9 @@ describe("a role's network", () => {
     const bind = ["127.0.0.1:0", "[::1]:0"];
     const iroh = (name: string, more: object = {}) =>
       irohSettings.parse({ secretKeyPath: join(dir, name), bind, ...more });
-    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: true }, serving);
+    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: "required" }, serving);
     await using client = await openNetwork(
-      { iroh: iroh("client.key", { streams: "dual" }), needsIroh: true },
+      { iroh: iroh("client.key", { streams: "dual" }), needsIroh: "required" },
       dialling,
     );
     const settings = { transport: "iroh", encryption: "plain", certValiditySec: 3600, iroh: iroh("host.key") } as const;
@@ -181,7 +181,7 @@ describe("a role's network", () => {
     const log = join(dir, "log");
     const own = await context(log);
     const iroh = irohSettings.parse({ secretKeyPath: join(dir, "iroh.key"), bind: ["127.0.0.1:0", "[::1]:0"] });
-    await using network = await openNetwork({ iroh, needsIroh: true }, own);
+    await using network = await openNetwork({ iroh, needsIroh: "required" }, own);
     const accepted: string[] = [];
     await using served = await network.serve({
       settings: { transport: "tcp", listenAddress: "127.0.0.1:0", encryption: "plain", certValiditySec: 3600, iroh },
