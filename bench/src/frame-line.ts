@@ -11,8 +11,10 @@ export const BULK = 64 * 1024;
 /** Frames that one call hands to the writer, as a pool's queue does when it has fallen behind. */
 export const BATCH = 64;
 
-/** The server's end of a {@link FrameLine}: echoes what asks for it, swallows the rest. */
-export async function answer({ reader, writer }: FrameConnection): Promise<void> {
+/** The server's end of a {@link FrameLine}: echoes what asks for it, swallows the rest, and ends when the client does. */
+export async function answer(connection: FrameConnection): Promise<void> {
+  await using open = connection;
+  const { reader, writer } = open;
   reader.setMaxPayload(MAX_FRAME_PAYLOAD);
   for await (const { messageType, payload } of reader.frames) {
     if (messageType === messageTypes.echo) await writer.write(encodeFrame(messageTypes.echo, payload));

@@ -19,13 +19,13 @@ interface Condition {
   readonly rounds: number;
 }
 
-const clean: Amounts = { setups: 10, roundTrips: 1_000, everyMs: 0, frames: 32_000, bulkBytes: 4 << 20 };
-const far: Amounts = { setups: 5, roundTrips: 200, everyMs: 5, frames: 6_400, bulkBytes: 1 << 20 };
+const clean: Amounts = { setups: 20, roundTrips: 2_000, everyMs: 0, frames: 64_000, bulkBytes: 8 << 20 };
+const far: Amounts = { setups: 5, roundTrips: 400, everyMs: 5, frames: 6_400, bulkBytes: 1 << 20 };
 
 const conditions: readonly Condition[] = [
-  { name: "loopback", link: undefined, amounts: clean, rounds: 5 },
-  { name: "50 ms", link: { delayMs: 25, lossPercent: 0 }, amounts: far, rounds: 3 },
-  { name: "50 ms, 1 % lost", link: { delayMs: 25, lossPercent: 1 }, amounts: far, rounds: 3 },
+  { name: "loopback", link: undefined, amounts: clean, rounds: 7 },
+  { name: "50 ms", link: { delayMs: 25, lossPercent: 0 }, amounts: far, rounds: 5 },
+  { name: "50 ms, 1 % lost", link: { delayMs: 25, lossPercent: 1 }, amounts: far, rounds: 5 },
 ];
 
 const measurements: readonly {

@@ -20,7 +20,7 @@ async function network(): Promise<Network> {
     ...noReload,
     setStatus: () => {},
   };
-  return await openNetwork({ iroh: irohSettings.parse({}), needsIroh: false }, context);
+  return await openNetwork({ iroh: irohSettings.parse({}), needsIroh: "no" }, context);
 }
 
 /** A client of the template server at a port, with all it was told. Byte fields are copied, as its user must. */

@@ -7,7 +7,14 @@ import type {
 } from "@adit/codec";
 import type { Sv2Connection, UpstreamPolicy } from "@adit/network-helpers";
 import { peerText, type RoleContext, type UpstreamSettings } from "@adit/role-kit";
-import { type Attempt, keepConnected, type Network, transportsTo, type UpstreamState } from "@adit/role-network";
+import {
+  type Attempt,
+  type DialledUpstream,
+  keepConnected,
+  type Network,
+  transportsTo,
+  type UpstreamState,
+} from "@adit/role-network";
 
 /** Questions that may wait for their answers; a provider that never answers makes the oldest be given up. */
 const MAX_ASKED = 64;
@@ -62,7 +69,7 @@ export class TemplateClient implements AsyncDisposable {
   readonly #options: TemplateClientOptions;
   readonly #stopping = new AbortController();
   /** The ways to the provider, in order of preference. */
-  readonly #routes: readonly UpstreamSettings[];
+  readonly #routes: readonly DialledUpstream[];
   readonly #running: Promise<void>;
   #connection: Sv2Connection<"template_distribution"> | undefined;
   /** Templates whose transactions the connection was asked for and has not answered, oldest first. */
@@ -130,14 +137,16 @@ export class TemplateClient implements AsyncDisposable {
   }
 
   async #attempt({ route, signal, stand, connected }: Attempt): Promise<void> {
-    const { network, upstream, constraints, onEvent } = this.#options;
+    const { network, constraints, onEvent } = this.#options;
+    const upstream = this.#routes[route];
+    if (upstream === undefined) throw new RangeError(`there is no route ${route}`);
     const hello = {
       protocol: "template_distribution",
       flags: 0,
       requestExtensions: [],
       requiredExtensions: [],
     } as const;
-    await using connection = await network.dial(this.#routes[route] ?? upstream, hello, { signal });
+    await using connection = await network.dial(upstream, hello, { signal });
     await stand();
     await connection.write(constraints);
     if (signal.aborted) return;

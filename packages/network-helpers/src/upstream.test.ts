@@ -5,7 +5,6 @@ import { memory } from "./memory/index.ts";
 import { type DialEvent, dialUpstream, type UpstreamAddress } from "./upstream.ts";
 
 const signal = new AbortController().signal;
-const both = { transport: "dual", address: "pool.example", port: 3333, endpointId: "id" } as const;
 
 /** Dials with memory transports that listen on `listening`, and returns what was told meanwhile. */
 async function dial(
@@ -22,7 +21,7 @@ async function dial(
     { tcp: transports.tcp, iroh },
     { signal, dialTimeoutMs: 1000, onEvent: (event) => events.push(event) },
   ).catch((error: unknown) => error);
-  return { events: events.map((event) => `${event.type} ${event.transport}: ${event.reason}`), outcome };
+  return { events: events.map((event) => `${event.type} ${event.transport}`), outcome };
 }
 
 describe("dialling an upstream", () => {
@@ -41,41 +40,22 @@ describe("dialling an upstream", () => {
     }
   });
 
-  test("tries the preferred transport first and the other when it fails, and says why", async () => {
-    const fallback = await dial(both, { tcp: "pool.example:3333" });
-    expect(fallback.outcome).toHaveProperty("source");
-    expect(fallback.events).toEqual([
-      "dialling iroh: preferred",
-      "dial-failed iroh: preferred",
-      "dialling tcp: iroh failed",
-      "dialled tcp: iroh failed",
-    ]);
-    const preferred = await dial({ ...both, prefer: "tcp" }, { tcp: "pool.example:3333", iroh: "id" });
-    expect(preferred.events).toEqual(["dialling tcp: preferred", "dialled tcp: preferred"]);
-  });
-
-  test("falls back to TCP where Iroh is not installed, and fails by name without a fallback", async () => {
-    const { outcome } = await dial(both, { tcp: "pool.example:3333", iroh: null });
-    expect(outcome).toHaveProperty("source");
+  test("fails by name where Iroh is not installed, or nobody listens", async () => {
     const alone = await dial({ transport: "iroh", endpointId: "id" }, { iroh: null });
     expect(alone.outcome).toMatchObject({
       code: "iroh-unavailable",
       message: expect.stringContaining("@number0/iroh"),
     });
-  });
-
-  test("names both failures when neither works", async () => {
-    const { outcome } = await dial(both, {});
-    expect(outcome).toBeInstanceOf(NetworkError);
-    expect(outcome).toMatchObject({ code: "connection-failed", cause: { errors: { length: 2 } } });
-    expect((outcome as Error).message).toMatch(/id: .*; pool\.example:3333: /);
+    const nobody = await dial({ transport: "tcp", address: "pool.example", port: 3333 }, {});
+    expect(nobody.outcome).toBeInstanceOf(NetworkError);
+    expect(nobody.events).toEqual(["dialling tcp", "dial-failed tcp"]);
   });
 
   test("refuses an upstream without the address its transport needs, before it dials", async () => {
     for (const upstream of [
       { transport: "tcp" },
       { transport: "iroh" },
-      { ...both, port: undefined },
+      { transport: "tcp", address: "pool.example" },
     ] as UpstreamAddress[]) {
       const { events, outcome } = await dial(upstream, {});
       expect(outcome).toMatchObject({ code: "invalid-config" });
@@ -83,22 +63,13 @@ describe("dialling an upstream", () => {
     }
   });
 
-  test("does not go on to the other transport when it is told to stop", async () => {
+  test("ends when it is told to stop", async () => {
     const controller = new AbortController();
-    const events: DialEvent[] = [];
     const dialling = dialUpstream(
-      both,
+      { transport: "iroh", endpointId: "id" },
       { tcp: memory(), iroh: memory() },
-      {
-        signal: controller.signal,
-        dialTimeoutMs: 1000,
-        onEvent: (event) => {
-          events.push(event);
-          controller.abort();
-        },
-      },
+      { signal: controller.signal, dialTimeoutMs: 1000, onEvent: () => controller.abort() },
     );
     await expect(dialling).rejects.toMatchObject({ code: "closed" });
-    expect(events.map((event) => event.transport)).toEqual(["iroh", "iroh"]);
   });
 });

@@ -3,9 +3,9 @@ import { Deadline } from "./deadline.ts";
 import { abortError, NetworkError } from "./errors.ts";
 import { formatHostPort } from "./host-port.ts";
 
-/** Where a client role dials (requirement A4), by TCP, Iroh, or both: then the preferred first, the other when it fails. */
+/** Where a client role dials (requirement A4), and over which transport. */
 export interface UpstreamAddress {
-  readonly transport: "tcp" | "iroh" | "dual";
+  readonly transport: "tcp" | "iroh";
   /** Host name or IP address, for TCP. */
   readonly address?: string;
   /** Port, for TCP. */
@@ -18,19 +18,15 @@ export interface UpstreamAddress {
   readonly relayUrl?: string;
   /** `IP:PORT` addresses the endpoint is reachable at. */
   readonly directAddresses?: readonly string[];
-  /** Which of both is tried first; Iroh unless told. */
-  readonly prefer?: "iroh" | "tcp";
 }
 
 /** What happened while an upstream was dialled, for the log (requirement A9). */
 export type DialEvent =
-  | { readonly type: "dialling"; readonly transport: "tcp" | "iroh"; readonly address: string; readonly reason: string }
-  | { readonly type: "dialled"; readonly transport: "tcp" | "iroh"; readonly address: string; readonly reason: string }
+  | { readonly type: "dialling" | "dialled"; readonly transport: "tcp" | "iroh"; readonly address: string }
   | {
       readonly type: "dial-failed";
       readonly transport: "tcp" | "iroh";
       readonly address: string;
-      readonly reason: string;
       readonly error: NetworkError;
     };
 
@@ -49,56 +45,27 @@ export interface UpstreamTransports {
   readonly iroh: Transport | undefined;
 }
 
-/**
- * One attempt at an upstream: opens a stream by its transport, or by the first of both that works. Rejects with the
- * NetworkError of the only attempt, or with `connection-failed` and an AggregateError as its cause when both failed.
- * Trying again, with a Backoff, is the caller's.
- */
+/** One attempt at an upstream over its transport. Rejects with NetworkError. Trying again is the caller's. */
 export async function dialUpstream(
   upstream: UpstreamAddress,
   transports: UpstreamTransports,
   options: DialUpstreamOptions,
 ): Promise<ByteStream> {
-  const attempts = attemptsFor(upstream);
-  const errors: NetworkError[] = [];
-  for (const { kind, address, reason } of attempts) {
-    const event = { transport: kind, address, reason };
-    options.onEvent({ type: "dialling", ...event });
-    try {
-      const stream = await attempt(transports[kind], address, options);
-      options.onEvent({ type: "dialled", ...event });
-      return stream;
-    } catch (cause) {
-      const error = networkError(cause, address);
-      options.onEvent({ type: "dial-failed", ...event, error });
-      if (options.signal.aborted) throw abortError(options.signal, address, "dialling");
-      errors.push(error);
-    }
-  }
-  const [first] = errors;
-  if (first !== undefined && errors.length === 1) throw first;
-  const message = `no transport reaches the upstream: ${errors.map((error) => error.message).join("; ")}`;
-  const cause = new AggregateError(errors);
-  throw new NetworkError("connection-failed", { peer: first?.peer ?? "", message, cause });
-}
-
-interface Attempt {
-  readonly kind: "tcp" | "iroh";
-  readonly address: string;
-  /** Why this one, and why now. */
-  readonly reason: string;
-}
-
-function attemptsFor(upstream: UpstreamAddress): readonly Attempt[] {
-  const address = { tcp: () => tcpAddress(upstream), iroh: () => irohAddress(upstream) };
   const { transport } = upstream;
-  if (transport !== "dual") return [{ kind: transport, address: address[transport](), reason: "the only transport" }];
-  const first = upstream.prefer ?? "iroh";
-  const second = first === "iroh" ? "tcp" : "iroh";
-  return [
-    { kind: first, address: address[first](), reason: "preferred" },
-    { kind: second, address: address[second](), reason: `${first} failed` },
-  ];
+  const address = transport === "tcp" ? tcpAddress(upstream) : irohAddress(upstream);
+  const event = { transport, address };
+  options.onEvent({ type: "dialling", ...event });
+  try {
+    const stream = await attempt(transports[transport], address, options);
+    options.onEvent({ type: "dialled", ...event });
+    return stream;
+  } catch (cause) {
+    const error = options.signal.aborted
+      ? abortError(options.signal, address, "dialling")
+      : networkError(cause, address);
+    options.onEvent({ type: "dial-failed", ...event, error });
+    throw error;
+  }
 }
 
 async function attempt(

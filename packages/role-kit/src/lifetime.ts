@@ -5,6 +5,8 @@ export interface LifetimeOptions {
   readonly log: Logger;
   /** How long a drain may take before it is cut short, in milliseconds. */
   readonly drainTimeoutMs: number;
+  /** Whether a drain is left out: told to stop, the process ends. */
+  readonly immediate: boolean;
 }
 
 /** The only place that listens for process signals and parents, and may end the process by force. */
@@ -92,6 +94,10 @@ export class Lifetime {
 
   #startDrain(reason: string): void {
     if (this.#drain.signal.aborted) return;
+    if (this.#options.immediate) {
+      this.#options.log.info({ reason }, "quitting at once, as the config says");
+      process.exit(0);
+    }
     this.#options.log.info({ reason }, "draining");
     this.#timer = setTimeout(() => {
       this.#fault.abort(new Error(`drain took longer than ${this.#options.drainTimeoutMs} ms and was cut short`));

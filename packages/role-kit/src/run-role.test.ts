@@ -17,11 +17,11 @@ interface Started {
 
 const WAIT = { timeout: 10_000, interval: 20 };
 
-async function start(mode: string): Promise<Started> {
+async function start(mode: string, more = ""): Promise<Started> {
   const folder = await mkdtemp(join(tmpdir(), "adit-role-"));
   const config = join(folder, "sample.toml");
   const log = join(folder, "sample.log");
-  await writeFile(config, `mode = "${mode}"\nmonitoring_address = "127.0.0.1:0"\nshutdown_timeout_secs = 1\n`);
+  await writeFile(config, `mode = "${mode}"\nmonitoring_address = "127.0.0.1:0"\nshutdown_timeout_secs = 1\n${more}`);
   const child = fork(sample, ["-c", config, "-f", log], { execArgv: ["--import", "tsx", "--conditions=@adit/source"] });
   const [ready] = (await once(child, "message")) as [ReadyMessage];
   return { child, ready, log, config };
@@ -58,6 +58,13 @@ describe("a role process", () => {
     await once(child, "message");
     child.kill("SIGINT");
     expect(await exitCode(child)).toBe(130);
+  });
+
+  test("drains nothing when its config says so", async () => {
+    const { child, log } = await start("hang", 'shutdown = "immediate"\n');
+    child.kill("SIGTERM");
+    expect(await exitCode(child)).toBe(0);
+    expect(await readFile(log, "utf8")).not.toContain("draining");
   });
 
   test("is cut short when its drain takes too long", async () => {

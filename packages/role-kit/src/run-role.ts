@@ -116,7 +116,11 @@ async function supervise<C extends ProcessSettings>(
   config: C,
   { log, load }: Sources<C>,
 ): Promise<number> {
-  const lifetime = new Lifetime({ log, drainTimeoutMs: config.shutdownTimeoutSecs * 1000 });
+  const lifetime = new Lifetime({
+    log,
+    drainTimeoutMs: config.shutdownTimeoutSecs * 1000,
+    immediate: config.shutdown === "immediate",
+  });
   try {
     await lifetime.race(serve(role, config, { log, load, lifetime }));
     log.info("stopped");

@@ -1,6 +1,15 @@
 export { type Authority, generateAuthority, loadAuthority } from "./authority.ts";
 export { type Attempt, type KeepConnectedOptions, keepConnected, type UpstreamState } from "./keep-connected.ts";
-export { type ClientHello, type Network, openNetwork, type Served, type ServeOptions } from "./network.ts";
+export {
+  type ClientHello,
+  type DialledUpstream,
+  type IrohNeed,
+  irohNeed,
+  type Network,
+  openNetwork,
+  type Served,
+  type ServeOptions,
+} from "./network.ts";
 export { isNegotiation, Outbound, type OutboundOptions } from "./outbound.ts";
 export { peerMetrics } from "./peer-metrics.ts";
 export { type PeerSettings, peerSettings, toPeerOptions } from "./peer-settings.ts";

@@ -66,8 +66,8 @@ describe("a role's Iroh identity", () => {
       const [host, client] = [await scene(), await scene()];
       const iroh = ({ dir }: Scene) =>
         irohSettings.parse({ ...loopback, secretKeyPath: join(dir, "iroh.key"), lanDiscovery: true });
-      await using hosting = await openNetwork({ iroh: iroh(host), needsIroh: true }, host.context);
-      await using dialling = await openNetwork({ iroh: iroh(client), needsIroh: true }, client.context);
+      await using hosting = await openNetwork({ iroh: iroh(host), needsIroh: "required" }, host.context);
+      await using dialling = await openNetwork({ iroh: iroh(client), needsIroh: "required" }, client.context);
       await using _served = await hosting.serve({
         settings: { transport: "iroh", encryption: "plain", certValiditySec: 3600, iroh: iroh(host) },
         limits,
@@ -108,7 +108,7 @@ describe("a rotated key", () => {
     };
     const start = async () => {
       const metrics = metricsRegister();
-      const network = await openNetwork({ iroh, needsIroh: true }, { ...context, metrics });
+      const network = await openNetwork({ iroh, needsIroh: "required" }, { ...context, metrics });
       const served = await network.serve({
         settings: { transport: "iroh", encryption: "plain", certValiditySec: 3600, iroh },
         limits,
@@ -132,7 +132,7 @@ describe("a rotated key", () => {
   async function client() {
     const at = await scene();
     const iroh = irohSettings.parse({ ...loopback, secretKeyPath: join(at.dir, "iroh.key"), dialTimeoutSecs: 2 });
-    const network = await openNetwork({ iroh, needsIroh: true }, at.context);
+    const network = await openNetwork({ iroh, needsIroh: "required" }, at.context);
     const dial = (ticket: string) => network.dial({ ...plain, ticket }, hello, at.context);
     return { network, dial, [Symbol.asyncDispose]: () => network[Symbol.asyncDispose]() };
   }

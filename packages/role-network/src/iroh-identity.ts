@@ -3,13 +3,13 @@ import {
   type DualStreamsOptions,
   endpointIdOf,
   type IdentityKeys,
-  type IrohNodeManager,
   type LanDiscovery,
   loadIdentityKeys,
 } from "@adit/network-helpers/iroh";
 import type { CounterMetric, IrohSettings, ProcessSettings, RoleContext } from "@adit/role-kit";
-import { startNode } from "./iroh-node.ts";
+import { startNode as startRoleNode } from "./iroh-node.ts";
 import { openLan } from "./lan.ts";
+import { SupervisedNode } from "./supervised-node.ts";
 
 /** What the config of every role with a network holds. */
 export interface IrohRoleSettings extends ProcessSettings {
@@ -29,25 +29,12 @@ export interface IdentityNode {
 /** Takes a node to listen on, and resolves once it does, or has failed to. */
 type Attach = (node: IdentityNode) => Promise<void>;
 
-class RunningNode implements IdentityNode {
-  readonly node: IrohNodeManager;
-  readonly ending = new AbortController();
-
-  constructor(node: IrohNodeManager) {
-    this.node = node;
-  }
-
-  get signal(): AbortSignal {
-    return this.ending.signal;
-  }
-
-  transport(alpn: string, dual?: DualStreamsOptions): Transport {
-    return this.node.transport(alpn, dual);
-  }
-
-  transportFor(alpn: string, allowedPeers: ReadonlySet<string>): Transport {
-    return this.node.transportFor(alpn, allowedPeers);
-  }
+/** How an {@link IrohIdentity} is started. */
+export interface IdentityOptions {
+  /** Whether the role is of no use without its node. */
+  readonly required: boolean;
+  /** Starts one node; only a test has another way. */
+  readonly startNode?: typeof startRoleNode;
 }
 
 /** How often the end of an overlap is looked for. */
@@ -64,28 +51,49 @@ export class IrohIdentity implements AsyncDisposable {
   readonly #settings: IrohSettings;
   readonly #context: RoleContext<IrohRoleSettings>;
   readonly #lan: LanDiscovery | undefined;
+  readonly #required: boolean;
+  readonly #startNode: typeof startRoleNode;
+  readonly #starts: CounterMetric<"result">;
   readonly #connections: CounterMetric<"identity">;
   readonly #attached = new Set<Attach>();
   readonly #namedPeers = new Set<string>();
   readonly #timer: NodeJS.Timeout;
   #allowedPeers: readonly string[];
-  #current: RunningNode | undefined;
-  #former: RunningNode | undefined;
+  #current: SupervisedNode | undefined;
+  #former: SupervisedNode | undefined;
   #until = Number.POSITIVE_INFINITY;
 
-  private constructor(settings: IrohSettings, context: RoleContext<IrohRoleSettings>, lan: LanDiscovery | undefined) {
+  private constructor(
+    settings: IrohSettings,
+    context: RoleContext<IrohRoleSettings>,
+    { lan, required, startNode }: Required<IdentityOptions> & { readonly lan: LanDiscovery | undefined },
+  ) {
     this.#settings = settings;
     this.#context = context;
     this.#lan = lan;
+    this.#required = required;
+    this.#startNode = startNode;
     this.#allowedPeers = settings.allowedPeers;
     this.#connections = this.#metrics();
+    this.#starts = context.metrics.counter({
+      name: "sv2_iroh_node_starts_total",
+      help: "Starts of the process's Iroh node, by result: ok, failed",
+      labels: ["result"],
+    });
     this.#timer = setInterval(() => void this.#endIfOver(), CHECK_MS).unref();
   }
 
-  /** Starts the node or nodes, and LAN discovery where the config asks for it. NetworkError of `IrohNodeManager.start`. */
-  static async start(settings: IrohSettings, context: RoleContext<IrohRoleSettings>): Promise<IrohIdentity> {
+  /**
+   * Starts the node or nodes, and LAN discovery where the config asks for it. A node that is `required` and does not start
+   * rejects, with the NetworkError of `IrohNodeManager.start`; one that is not is tried again.
+   */
+  static async start(
+    settings: IrohSettings,
+    context: RoleContext<IrohRoleSettings>,
+    { required, startNode = startRoleNode }: IdentityOptions,
+  ): Promise<IrohIdentity> {
     const lan = settings.lanDiscovery ? await openLan(settings, context) : undefined;
-    const identity = new IrohIdentity(settings, context, lan);
+    const identity = new IrohIdentity(settings, context, { lan, required, startNode });
     try {
       await identity.#begin();
     } catch (error) {
@@ -99,7 +107,7 @@ export class IrohIdentity implements AsyncDisposable {
 
   /** The endpoint id that this process dials with and is to be known by. */
   get endpointId(): string {
-    return this.#running().node.endpointId;
+    return this.#running().endpointId;
   }
 
   /** The node of the current endpoint id. */
@@ -116,7 +124,8 @@ export class IrohIdentity implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
-    await Promise.all([this.#current?.node[Symbol.asyncDispose](), this.#former?.node[Symbol.asyncDispose]()]);
+    const reason = new Error("the role stops");
+    await Promise.all([this.#current?.end(reason), this.#former?.end(reason)]);
     await this.#lan?.[Symbol.asyncDispose]();
   }
 
@@ -139,11 +148,11 @@ export class IrohIdentity implements AsyncDisposable {
   async #refresh(): Promise<boolean> {
     const { secretKey, former } = await this.#keys();
     const running = this.#running();
-    const isCurrent = endpointIdOf(secretKey) === running.node.endpointId;
-    if (!isCurrent && former?.endpointId !== running.node.endpointId) {
+    const isCurrent = endpointIdOf(secretKey) === running.endpointId;
+    if (!isCurrent && former?.endpointId !== running.endpointId) {
       throw new Error("the key file holds another key, and this one is not its former key: restart for it");
     }
-    if (former !== undefined && former.endpointId === this.#former?.node.endpointId) {
+    if (former !== undefined && former.endpointId === this.#former?.endpointId) {
       this.#until = former.until;
       return false;
     }
@@ -165,18 +174,24 @@ export class IrohIdentity implements AsyncDisposable {
     return keys;
   }
 
-  async #start(secretKey: Uint8Array, bind: readonly string[]): Promise<RunningNode> {
+  async #start(secretKey: Uint8Array, bind: readonly string[]): Promise<SupervisedNode> {
     const endpointId = endpointIdOf(secretKey);
-    const node = await startNode({
-      settings: this.#settings,
-      context: this.#context,
-      lan: this.#lan,
-      secretKey,
-      bind,
-      allowedPeers: this.#allowedPeers,
-      onAccepted: (peer) => this.#onAccepted(endpointId, peer),
+    return await SupervisedNode.start({
+      endpointId,
+      required: this.#required,
+      log: this.#context.log,
+      onStart: (result) => this.#starts.inc({ result }),
+      start: () =>
+        this.#startNode({
+          settings: this.#settings,
+          context: this.#context,
+          lan: this.#lan,
+          secretKey,
+          bind,
+          allowedPeers: this.#allowedPeers,
+          onAccepted: (peer) => this.#onAccepted(endpointId, peer),
+        }),
     });
-    return new RunningNode(node);
   }
 
   /** The configured addresses with ports that are free: the former node has the configured ones. */
@@ -185,11 +200,11 @@ export class IrohIdentity implements AsyncDisposable {
   }
 
   #onAccepted(endpointId: string, peer: string): void {
-    const isFormer = endpointId === this.#former?.node.endpointId;
+    const isFormer = endpointId === this.#former?.endpointId;
     this.#connections.inc({ identity: isFormer ? "former" : "current" });
     if (!isFormer || this.#namedPeers.has(peer) || this.#namedPeers.size >= MAX_NAMED_PEERS) return;
     this.#namedPeers.add(peer);
-    const fields = { peer, former: endpointId, current: this.#current?.node.endpointId, until: this.#untilText() };
+    const fields = { peer, former: endpointId, current: this.#current?.endpointId, until: this.#untilText() };
     this.#context.log.warn(fields, "peer dials the former endpoint id: give it the current one");
   }
 
@@ -211,20 +226,20 @@ export class IrohIdentity implements AsyncDisposable {
     this.#former = undefined;
     this.#until = Number.POSITIVE_INFINITY;
     this.#namedPeers.clear();
-    former.ending.abort(new Error("the former endpoint id is answered no more"));
-    await former.node[Symbol.asyncDispose]();
-    this.#context.log.info({ endpointId: former.node.endpointId }, "former endpoint id answered no more");
+    await former.end(new Error("the former endpoint id is answered no more"));
+    this.#context.log.info({ endpointId: former.endpointId }, "former endpoint id answered no more");
     return true;
   }
 
   #setAllowedPeers(peers: readonly string[]): void {
     this.#allowedPeers = peers;
-    for (const running of [this.#current, this.#former]) running?.node.setAllowedPeers(peers);
+    for (const running of [this.#current, this.#former]) running?.node?.setAllowedPeers(peers);
   }
 
   #tellOverlap(): void {
-    const [current, former] = [this.#current?.node, this.#former?.node];
-    const fields = { current: current?.endpointId, currentTicket: current?.ticket(), former: former?.endpointId };
+    const [current, former] = [this.#current, this.#former];
+    const currentTicket = current?.node?.ticket();
+    const fields = { current: current?.endpointId, currentTicket, former: former?.endpointId };
     this.#context.log.info({ ...fields, until: this.#untilText() }, "answering under two endpoint ids");
   }
 
@@ -232,7 +247,7 @@ export class IrohIdentity implements AsyncDisposable {
     return new Date(this.#until).toISOString();
   }
 
-  #running(): RunningNode {
+  #running(): SupervisedNode {
     if (this.#current === undefined) throw new Error("the Iroh node has not been started");
     return this.#current;
   }
@@ -245,8 +260,8 @@ export class IrohIdentity implements AsyncDisposable {
       labels: ["identity"],
     });
     metrics.onCollect(() => {
-      open.set({ identity: "current" }, this.#current?.node.stats().acceptedStreams ?? 0);
-      open.set({ identity: "former" }, this.#former?.node.stats().acceptedStreams ?? 0);
+      open.set({ identity: "current" }, this.#current?.node?.stats().acceptedStreams ?? 0);
+      open.set({ identity: "former" }, this.#former?.node?.stats().acceptedStreams ?? 0);
     });
     return metrics.counter({
       name: "sv2_iroh_connections_total",

@@ -35,6 +35,7 @@ import {
 import { loadAuthority } from "./authority.ts";
 import { type IdentityNode, IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
+import { PathWatch } from "./path-watch.ts";
 import { rpcNeedsIroh, serveRpc } from "./rpc/serve-rpc.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
 import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
@@ -49,6 +50,11 @@ export interface ClientHello<P extends Protocol> {
   readonly requestExtensions: readonly number[];
   /** Extensions without which the connection is of no use. */
   readonly requiredExtensions: readonly number[];
+}
+
+/** An upstream's entry, and which of its transports to dial. */
+export interface DialledUpstream extends UpstreamSettings {
+  readonly transport: "tcp" | "iroh";
 }
 
 /** How a role serves: its config, what it is, and who handles a connection. */
@@ -78,12 +84,13 @@ export interface Network extends AsyncDisposable {
   /** This process's Iroh endpoint id; null when its config uses no Iroh. */
   readonly endpointId: string | null;
   /**
-   * Dials an upstream over the transports its entry names, secures it and sets it up, all under one deadline.
+   * Dials an upstream over one transport, secures it and sets it up, all under one deadline. Choosing among transports is
+   * the caller's: see `transportsTo` and `UpstreamChoice`.
    *
    * @throws NetworkError
    */
   dial<P extends Protocol>(
-    upstream: UpstreamSettings,
+    upstream: DialledUpstream,
     hello: ClientHello<P>,
     options: { readonly signal: AbortSignal },
   ): Promise<Sv2Connection<P>>;
@@ -95,19 +102,25 @@ export interface Network extends AsyncDisposable {
 
 const DIAL_TIMEOUT_MS = 10_000;
 const SETUP_TIMEOUT_MS = 10_000;
+/** How often the paths of Iroh connections are looked at. */
+const PATH_LOOK_MS = 5_000;
 
 /**
  * Loads the fastest crypto there is, starts the process's Iroh node when the config uses Iroh, and serves the operator's
  * calls when the role runs in a process of its own.
  */
 export async function openNetwork(
-  settings: { readonly iroh: IrohSettings; readonly needsIroh: boolean; readonly rpc?: RpcSettings },
+  settings: { readonly iroh: IrohSettings; readonly needsIroh: IrohNeed; readonly rpc?: RpcSettings },
   context: RoleContext<IrohRoleSettings>,
 ): Promise<Network> {
   const crypto = await loadCrypto();
   context.log.info({ crypto: crypto.report }, "crypto loaded");
   const { rpc, needsIroh } = settings;
-  const iroh = needsIroh ? await IrohIdentity.start(settings.iroh, context) : await irohForCalls(settings, context);
+  const required = needsIroh === "required";
+  const iroh =
+    required || needsIroh === "wanted"
+      ? await IrohIdentity.start(settings.iroh, context, { required })
+      : await irohForCalls(settings, context);
   const network = new RoleNetwork({ context, crypto, iroh, names: settings.iroh });
   const { operations } = context;
   if (rpc === undefined || operations === undefined) return network;
@@ -121,19 +134,24 @@ export async function openNetwork(
   }
 }
 
-/** A node for the operator's calls alone. When it does not start, the role does its work without them. */
+/** How much a role needs an Iroh node: not at all, beside TCP, or as its only way. */
+export type IrohNeed = "no" | "wanted" | "required";
+
+type TransportKind = ServerSettings["transport"];
+
+/** What the transports of a role's config come to: of what it cannot do without, and of what it can. */
+export function irohNeed(all: readonly TransportKind[], others: readonly TransportKind[] = []): IrohNeed {
+  if (all.includes("iroh")) return "required";
+  return [...all, ...others].some((transport) => transport !== "tcp") ? "wanted" : "no";
+}
+
+/** A node for the operator's calls alone. When it does not start, the role does its work without them meanwhile. */
 async function irohForCalls(
   { rpc, iroh }: { readonly rpc?: RpcSettings; readonly iroh: IrohSettings },
   context: RoleContext<IrohRoleSettings>,
 ): Promise<IrohIdentity | undefined> {
   if (rpc === undefined || context.operations === undefined || !rpcNeedsIroh(rpc)) return undefined;
-  try {
-    return await IrohIdentity.start(iroh, context);
-  } catch (error) {
-    if (context.signal.aborted) throw error;
-    context.log.error({ error }, "rpc not served over iroh: its node did not start");
-    return undefined;
-  }
+  return await IrohIdentity.start(iroh, context, { required: false });
 }
 
 interface Parts {
@@ -157,6 +175,7 @@ class RoleNetwork implements Network {
   readonly #accepted = new Set<LiveConnection>();
   readonly #listening = new Set<Sv2Listeners>();
   #beside: AsyncDisposable | undefined;
+  #watching: NodeJS.Timeout | undefined;
 
   constructor({ context, crypto, iroh, names }: Parts) {
     this.crypto = crypto.noise;
@@ -165,6 +184,10 @@ class RoleNetwork implements Network {
     this.#iroh = iroh;
     this.#names = names;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
+    const paths = new PathWatch(context.metrics, context.log);
+    if (iroh !== undefined) {
+      this.#watching = setInterval(() => paths.look(this.#live().map(({ info }) => info)), PATH_LOOK_MS).unref();
+    }
   }
 
   get endpointId(): string | null {
@@ -172,9 +195,26 @@ class RoleNetwork implements Network {
   }
 
   async dial<P extends Protocol>(
-    upstream: UpstreamSettings,
+    upstream: DialledUpstream,
     hello: ClientHello<P>,
     { signal }: { readonly signal: AbortSignal },
+  ): Promise<Sv2Connection<P>> {
+    const transport = upstream.transport;
+    try {
+      const connection = await this.#setUp(upstream, hello, signal);
+      this.#metrics.dialled(transport, null);
+      return connection;
+    } catch (error) {
+      // Told to stop is no fault of anybody's.
+      if (!signal.aborted) this.#metrics.dialled(transport, error);
+      throw error;
+    }
+  }
+
+  async #setUp<P extends Protocol>(
+    upstream: DialledUpstream,
+    hello: ClientHello<P>,
+    signal: AbortSignal,
   ): Promise<Sv2Connection<P>> {
     const { log } = this.#context;
     const iroh = this.#irohTransport(hello.protocol, upstream.encryption);
@@ -256,6 +296,7 @@ class RoleNetwork implements Network {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#watching);
     await Promise.allSettled([...this.#listening].map((listeners) => listeners[Symbol.asyncDispose]()));
     await Promise.allSettled([...this.#dialled].map((connection) => connection[Symbol.asyncDispose]()));
     await this.#beside?.[Symbol.asyncDispose]();

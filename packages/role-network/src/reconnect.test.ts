@@ -1,18 +1,20 @@
 import { upstreamSettings } from "@adit/role-kit";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
+import type { DialledUpstream } from "./network.ts";
 import { reconnectUpstream } from "./reconnect.ts";
 
 const KEY = "9bkwaTovhmTsHTiW4irh49fwaY6fdAb8eoGfbhP4416egANfbZg";
 const ID = "ab".repeat(32);
 const entry = z.strictObject(upstreamSettings);
-const tcp = entry.parse({ address: "pool.example", port: 3333, authorityPubkey: KEY });
-const iroh = entry.parse({
+const tcp = {
+  ...entry.parse({ address: "pool.example", port: 3333, authorityPubkey: KEY }),
+  transport: "tcp",
+} as const;
+const iroh = {
+  ...entry.parse({ endpointId: ID, relayUrl: "https://relay.example/", authorityPubkey: KEY }),
   transport: "iroh",
-  endpointId: ID,
-  relayUrl: "https://relay.example/",
-  authorityPubkey: KEY,
-});
+} as const;
 
 describe("a Reconnect leads", () => {
   test("to the address in the config when it names none, also without a key", () => {
@@ -59,6 +61,6 @@ describe("a Reconnect is not followed", () => {
     ["to a host that looks like an option", tcp, { newHost: "-evil", newPort: 1 }],
     ["to a host without a port", iroh, { newHost: "other.example", newPort: 0 }],
   ] as const)("%s", (_what, upstream, target) => {
-    expect(() => reconnectUpstream(upstream as typeof tcp, target)).toThrow(/not followed/);
+    expect(() => reconnectUpstream(upstream as DialledUpstream, target)).toThrow(/not followed/);
   });
 });

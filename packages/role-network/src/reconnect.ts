@@ -1,5 +1,5 @@
 import { NetworkError, printable } from "@adit/network-helpers";
-import type { UpstreamSettings } from "@adit/role-kit";
+import type { DialledUpstream } from "./network.ts";
 
 /** What a Reconnect message says: the peer's own text and number. */
 export interface ReconnectTarget {
@@ -25,7 +25,7 @@ export function isIrohPeer(text: string): boolean {
  *
  * @throws NetworkError `refused` when the move cannot be checked, or names nothing that can be dialled.
  */
-export function reconnectUpstream(upstream: UpstreamSettings, target: ReconnectTarget): UpstreamSettings {
+export function reconnectUpstream(upstream: DialledUpstream, target: ReconnectTarget): DialledUpstream {
   const { newHost, newPort } = target;
   const isSameHost = newHost === "" || newHost === upstream.address;
   if (isSameHost && (newPort === 0 || newPort === upstream.port)) return upstream;
@@ -36,14 +36,14 @@ export function reconnectUpstream(upstream: UpstreamSettings, target: ReconnectT
 }
 
 /** What was known of the first endpoint does not lead to another one. */
-function byIroh(upstream: UpstreamSettings, newHost: string): UpstreamSettings | undefined {
+function byIroh(upstream: DialledUpstream, newHost: string): DialledUpstream | undefined {
   const { endpointId: _id, ticket: _ticket, relayUrl: _relay, ...rest } = upstream;
   const iroh = { ...rest, transport: "iroh", directAddresses: [] } as const;
   if (ENDPOINT_ID.test(newHost)) return { ...iroh, endpointId: newHost };
   return TICKET.test(newHost) ? { ...iroh, ticket: newHost } : undefined;
 }
 
-function byTcp(upstream: UpstreamSettings, { newHost, newPort }: ReconnectTarget): UpstreamSettings {
+function byTcp(upstream: DialledUpstream, { newHost, newPort }: ReconnectTarget): DialledUpstream {
   const address = newHost === "" ? upstream.address : newHost;
   const port = newPort === 0 ? upstream.port : newPort;
   if (address === undefined || port === undefined || !HOST.test(address)) {

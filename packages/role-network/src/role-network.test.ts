@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { mkdtemp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -80,8 +79,8 @@ describe("a role's network", () => {
     const dialling = await context(log);
     const bind = ["127.0.0.1:0", "[::1]:0"];
     const iroh = (name: string) => irohSettings.parse({ secretKeyPath: join(dir, name), bind });
-    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: true }, serving);
-    await using client = await openNetwork({ iroh: iroh("client.key"), needsIroh: true }, dialling);
+    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: "required" }, serving);
+    await using client = await openNetwork({ iroh: iroh("client.key"), needsIroh: "required" }, dialling);
     await using served = await host.serve({
       settings: {
         transport: "dual",
@@ -137,9 +136,9 @@ describe("a role's network", () => {
     const bind = ["127.0.0.1:0", "[::1]:0"];
     const iroh = (name: string, more: object = {}) =>
       irohSettings.parse({ secretKeyPath: join(dir, name), bind, ...more });
-    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: true }, serving);
+    await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: "required" }, serving);
     await using client = await openNetwork(
-      { iroh: iroh("client.key", { streams: "dual" }), needsIroh: true },
+      { iroh: iroh("client.key", { streams: "dual" }), needsIroh: "required" },
       dialling,
     );
     const settings = { transport: "iroh", encryption: "plain", certValiditySec: 3600, iroh: iroh("host.key") } as const;
@@ -177,12 +176,12 @@ describe("a role's network", () => {
     expect(await readFile(join(dir, "client.log"), "utf8")).toMatch(/upstream speaks two streams/);
   });
 
-  test("falls back to TCP when Iroh does not answer, and says why", async () => {
+  test("warns of TCP in the clear, and counts what became of dials and what connections carried", async () => {
     const dir = await folder();
     const log = join(dir, "log");
     const own = await context(log);
     const iroh = irohSettings.parse({ secretKeyPath: join(dir, "iroh.key"), bind: ["127.0.0.1:0", "[::1]:0"] });
-    await using network = await openNetwork({ iroh, needsIroh: true }, own);
+    await using network = await openNetwork({ iroh, needsIroh: "required" }, own);
     const accepted: string[] = [];
     await using served = await network.serve({
       settings: { transport: "tcp", listenAddress: "127.0.0.1:0", encryption: "plain", certValiditySec: 3600, iroh },
@@ -195,12 +194,25 @@ describe("a role's network", () => {
       },
     });
     const port = Number(served.listeners()[0]?.address?.split(":").at(-1));
-    const nobody = "a".repeat(63) + "b";
-    const upstream = { transport: "dual", prefer: "iroh", address: "127.0.0.1", port, endpointId: nobody } as const;
-    await using connection = await network.dial({ ...upstream, encryption: "plain", directAddresses: [] }, hello, own);
-    expect(connection.info().transport).toBe("tcp");
+    const shared = { prefer: "iroh", encryption: "plain", directAddresses: [] } as const;
+    const nobody = { ...shared, transport: "iroh", endpointId: `${"a".repeat(63)}b` } as const;
+    await expect(network.dial(nobody, hello, own)).rejects.toMatchObject({ code: "peer-discovery-failed" });
+    const there = { ...shared, transport: "tcp", address: "127.0.0.1", port } as const;
+    await using connection = await network.dial(there, hello, own);
     expect(await readFile(log, "utf8")).toMatch(/plain TCP upstream/);
-    own.stop();
-    if (!own.signal.aborted) await once(own.signal, "abort");
+    await connection.write({ name: "CloseChannel", channelId: 1, reasonCode: "" });
+    const upstream = (transport: string, result: string): string =>
+      `sv2_handshakes_total{transport="${transport}",direction="upstream",result="${result}"} 1`;
+    await vi.waitFor(async () => {
+      const { body } = await own.metrics.expose();
+      expect(body).toContain(upstream("iroh", "peer-discovery-failed"));
+      expect(body).toContain(upstream("tcp", "ok"));
+      expect(body).toContain('sv2_handshakes_total{transport="tcp",direction="downstream",result="ok"} 1');
+      // Both ends of the connection are in this process.
+      const { bytesOut, framesOut } = connection.info();
+      expect(framesOut).toBeGreaterThan(0);
+      const inward = Number(/sv2_bytes_total\{transport="tcp",direction="in"\} (\d+)/.exec(body)?.[1]);
+      expect(inward).toBeGreaterThanOrEqual(bytesOut);
+    });
   });
 });

@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { templateProviderUpstream } from "@adit/mining-shell";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
-import { openNetwork } from "@adit/role-network";
+import { irohNeed, openNetwork } from "@adit/role-network";
 import { type JdClientConfig, jdClientConfig } from "./config.ts";
 import { EXTRANONCE_INDEXES } from "./core/jd-client-core.ts";
 import { JdClient } from "./jd-client.ts";
@@ -21,8 +21,12 @@ export const jdClientRole: RoleDefinition<JdClientConfig> = {
 
 async function run(config: JdClientConfig, context: RoleContext<JdClientConfig>): Promise<void> {
   const upstreams = config.upstreams.flatMap((entry) => [endpointOf(entry, "pool"), endpointOf(entry, "jds")]);
-  const dialled = [templateProviderUpstream(config.templateProviderType.Sv2Tp), ...upstreams];
-  const needsIroh = config.transport !== "tcp" || dialled.some(({ transport }) => transport !== "tcp");
+  const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);
+  // Without a pool it mines alone.
+  const needsIroh = irohNeed(
+    [config.transport, transport],
+    upstreams.map((upstream) => upstream.transport),
+  );
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   const client = new JdClient({
     config,

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { scriptFromDescriptor } from "@adit/bitcoin";
 import { JobDeclaratorServer } from "@adit/job-declarator";
 import { Readiness, type RoleContext, type RoleDefinition } from "@adit/role-kit";
-import { listenLimitKeys, loadAuthority, type Network, openNetwork, type Served } from "@adit/role-network";
+import { irohNeed, listenLimitKeys, loadAuthority, type Network, openNetwork, type Served } from "@adit/role-network";
 import { type JdServerConfig, jdServerConfig } from "./config.ts";
 
 /** The job-declarator server: gives out tokens, checks declared jobs with Bitcoin nodes, and submits blocks found on them. */
@@ -17,7 +17,7 @@ export const jdServerRole: RoleDefinition<JdServerConfig> = {
 async function run(config: JdServerConfig, context: RoleContext<JdServerConfig>): Promise<void> {
   const { signal } = context;
   const authority = await loadAuthority(config);
-  const needsIroh = config.transport !== "tcp";
+  const needsIroh = irohNeed([config.transport]);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   await using declarator = await JobDeclaratorServer.open(
     {

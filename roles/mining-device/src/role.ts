@@ -1,5 +1,5 @@
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
-import { openNetwork } from "@adit/role-network";
+import { irohNeed, openNetwork } from "@adit/role-network";
 import { type MiningDeviceConfig, miningDeviceConfig } from "./config.ts";
 import type { Connect } from "./connection/connect.ts";
 import { connectSv1 } from "./connection/sv1-connection.ts";
@@ -23,7 +23,7 @@ async function run(config: MiningDeviceConfig, context: RoleContext<MiningDevice
   const { threads, hashrateLimit } = config;
   await using engine = await HashingEngine.start({ threads, hashrateLimit, random: Math.random }, context);
   context.log.info({ threads, hashrateLimit }, "hashing threads up");
-  const needsIroh = config.transport !== "tcp";
+  const needsIroh = irohNeed([config.transport]);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   if (config.protocol === "sv1") return await mine(config, { context, engine, connect: connectSv1 });
   const nominalHashrate = config.nominalHashrate ?? (await measured(config, { context, engine }));

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { rewardScript, templateProviderUpstream } from "@adit/mining-shell";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
-import { openNetwork } from "@adit/role-network";
+import { irohNeed, openNetwork } from "@adit/role-network";
 import { openSqliteStore, type ShareStore, type SqliteStoreOptions } from "@adit/share-store";
 import { type PoolConfig, poolConfig } from "./config.ts";
 import { JobDeclaration } from "./job-declaration.ts";
@@ -35,8 +35,7 @@ export async function runPool(
   { openStore, extranonceStart }: PoolSurroundings = surroundings,
 ): Promise<void> {
   const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);
-  const transports = [config.transport, transport, config.jds?.transport ?? "tcp"];
-  const needsIroh = transports.some((one) => one !== "tcp");
+  const needsIroh = irohNeed([config.transport, transport, config.jds?.transport ?? "tcp"]);
   const reward = rewardScript({ descriptor: config.coinbaseRewardScript, network: config.network });
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   await using store = await openStore({

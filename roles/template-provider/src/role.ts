@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { maxPayloadOf } from "@adit/codec";
 import type { Sv2Server } from "@adit/network-helpers";
 import { Readiness, type RoleContext, type RoleDefinition } from "@adit/role-kit";
-import { listenLimitKeys, type Network, openNetwork, type Served } from "@adit/role-network";
+import { irohNeed, listenLimitKeys, type Network, openNetwork, type Served } from "@adit/role-network";
 import type { Backend } from "./backend.ts";
 import { embeddedDefaults, type TemplateProviderConfig, templateProviderConfig } from "./config.ts";
 import { EmbeddedBackend } from "./embedded/embedded-backend.ts";
@@ -30,7 +30,7 @@ export const templateDistributionServer: Sv2Server<"template_distribution"> = {
 
 async function run(config: TemplateProviderConfig, context: RoleContext<TemplateProviderConfig>): Promise<void> {
   const { signal } = context;
-  const needsIroh = config.transport !== "tcp";
+  const needsIroh = irohNeed([config.transport]);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   const backend = await openBackend(config, network, context);
   await using provider = new TemplateProvider(backend, config.limits, context);

@@ -1,7 +1,7 @@
 import { formatHostPort } from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
 import { isLoopback, type RoleContext, type RoleDefinition } from "@adit/role-kit";
-import { type Network, openNetwork, toUpstreamPolicy, transportsTo } from "@adit/role-network";
+import { irohNeed, type Network, openNetwork, toUpstreamPolicy, transportsTo } from "@adit/role-network";
 import { sv1Limits, type TranslatorConfig, translatorConfig } from "./config.ts";
 import { translatorMetrics } from "./metrics.ts";
 import { liveLimitKeys, Translator } from "./translator.ts";
@@ -18,7 +18,9 @@ export const translatorRole: RoleDefinition<TranslatorConfig> = {
 };
 
 async function run(config: TranslatorConfig, context: RoleContext<TranslatorConfig>): Promise<void> {
-  const needsIroh = config.upstreams.some(({ transport }) => transport !== "tcp");
+  const transports = config.upstreams.map(({ transport }) => transport);
+  // With one pool that TCP leads to, there is somewhere to mine.
+  const needsIroh = transports.every((one) => one === "iroh") ? "required" : irohNeed([], transports);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   const routes = routesOf(config);
   const core = new TranslatorCore(optionsOf(config, network, routes));

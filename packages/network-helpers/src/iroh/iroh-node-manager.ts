@@ -64,6 +64,11 @@ export class IrohNodeManager implements AsyncDisposable {
   readonly #admittedApart = new WeakSet<IrohStream>();
   readonly #unreached = new Set<string>();
   readonly #closing = new AbortController();
+  #onClosed: () => void = () => undefined;
+  /** Resolves when the node is closed: by whoever has it, or because its endpoint broke. It is of no use then. */
+  readonly closed: Promise<void> = new Promise((resolve) => {
+    this.#onClosed = resolve;
+  });
   #online: Promise<void> | undefined;
   #disposal: Promise<void> | undefined;
 
@@ -236,6 +241,7 @@ export class IrohNodeManager implements AsyncDisposable {
     this.#registry.stop();
     await within(ENDPOINT_CLOSE_MS, this.#endpoint.close()).catch(() => false);
     running.delete(this.endpointId);
+    this.#onClosed();
   }
 
   /** With two streams; with one when the peer does not know the ALPN for two. */

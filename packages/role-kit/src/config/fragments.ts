@@ -24,6 +24,12 @@ const processShape = {
     ),
   logLevel: z.enum(logLevels).default("info").describe("least severe level that is logged"),
   logFile: z.exactOptional(z.string()).describe("file to append log lines to; standard output when absent"),
+  shutdown: z
+    .enum(["graceful", "immediate"])
+    .default("graceful")
+    .describe(
+      "what the first SIGINT or SIGTERM does: `graceful` tells peers, finishes what is under way and exits; `immediate` exits",
+    ),
   shutdownTimeoutSecs: z
     .number()
     .positive()
@@ -41,6 +47,7 @@ export interface ProcessSettings {
   readonly monitoringAddress?: string;
   readonly logLevel: (typeof logLevels)[number];
   readonly logFile?: string;
+  readonly shutdown: "graceful" | "immediate";
   readonly shutdownTimeoutSecs: number;
   readonly rpc: RpcSettings;
 }

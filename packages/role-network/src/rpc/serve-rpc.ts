@@ -1,4 +1,4 @@
-import type { Listener } from "@adit/network-helpers";
+import { Backoff, type Listener, pause } from "@adit/network-helpers";
 import {
   type CallReport,
   RpcServer,
@@ -19,6 +19,8 @@ import {
 import type { IdentityNode, IrohIdentity, IrohRoleSettings } from "../iroh-identity.ts";
 import { serviceHandlers } from "./handlers.ts";
 import { RPC_ALPN } from "./services.ts";
+
+const RETRY = { minMs: 1000, maxMs: 30_000, random: Math.random };
 
 /** What {@link serveRpc} needs of the role. */
 export interface ServeRpcOptions {
@@ -89,22 +91,42 @@ async function serveOverIroh(
     server.dismissStrangers();
   });
   const accepting = new Set<Promise<void>>();
-  const listenOn = async (node: IdentityNode): Promise<void> => {
-    try {
-      const listener = await node.transportFor(RPC_ALPN, allowed).listen("", { signal: node.signal });
-      listeners.add(listener);
-      accepting.add(server.accept(listener).finally(() => listeners.delete(listener)));
-      const { endpointId, ticket } = listener;
-      context.log.info({ endpointId, ticket, services: settings.iroh, peers: allowed.size }, "rpc served over iroh");
-    } catch (error) {
-      context.log.error({ error }, "rpc not served over iroh");
+  const ending = new AbortController();
+  const serveOnce = async (node: IdentityNode, onFirst: () => void): Promise<void> => {
+    const listener = await node.transportFor(RPC_ALPN, allowed).listen("", { signal: node.signal });
+    listeners.add(listener);
+    const { endpointId, ticket } = listener;
+    context.log.info({ endpointId, ticket, services: settings.iroh, peers: allowed.size }, "rpc served over iroh");
+    onFirst();
+    await server.accept(listener).finally(() => listeners.delete(listener));
+  };
+  /** A node that breaks is started again: what listened on it listens again. */
+  const keepServing = async (node: IdentityNode, onFirst: () => void): Promise<void> => {
+    const stop = AbortSignal.any([ending.signal, node.signal]);
+    const backoff = new Backoff(RETRY);
+    while (!stop.aborted) {
+      try {
+        await serveOnce(node, onFirst);
+        backoff.reset();
+      } catch (error) {
+        if (!stop.aborted) context.log.error({ error }, "rpc not served over iroh");
+      }
+      onFirst();
+      await pause(backoff.next(), stop);
     }
   };
+  /** Resolves after the first attempt. */
+  const listenOn = async (node: IdentityNode): Promise<void> =>
+    await new Promise((resolve) => {
+      const serving = keepServing(node, resolve).finally(() => accepting.delete(serving));
+      accepting.add(serving);
+    });
   await listenOn(iroh.current);
   const detach = await iroh.attach(listenOn);
   return {
     [Symbol.asyncDispose]: async () => {
       detach();
+      ending.abort();
       for (const listener of listeners) await listener[Symbol.asyncDispose]();
       await Promise.all(accepting);
       await server[Symbol.asyncDispose]();

@@ -64,7 +64,7 @@ export class Sv2Pool implements AsyncDisposable {
       setStatus: () => {},
     };
     const iroh = irohSettings.parse({ secretKeyPath: join(folder, "pool.key"), bind: ["127.0.0.1:0"] });
-    pool.#network = await openNetwork({ iroh, needsIroh: true }, context);
+    pool.#network = await openNetwork({ iroh, needsIroh: "required" }, context);
     pool.#served = await pool.#network.serve({
       settings: {
         transport: "dual",

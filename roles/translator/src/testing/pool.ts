@@ -47,7 +47,7 @@ export class TestPool implements AsyncDisposable {
       secretKeyPath: join(options.folder, "pool-iroh.key"),
       bind: [`127.0.0.1:${options.udpPort ?? 0}`],
     });
-    const network = await openNetwork({ iroh, needsIroh: options.transport !== "tcp" }, context);
+    const network = await openNetwork({ iroh, needsIroh: options.transport === "tcp" ? "no" : "required" }, context);
     const pool = new TestPool(network, options, stop);
     pool.#served = await network.serve<"mining">({
       settings: {

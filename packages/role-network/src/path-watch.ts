@@ -1,0 +1,35 @@
+import type { ConnectionInfo } from "@adit/network-helpers";
+import type { CounterMetric, MetricsRegister, RoleContext } from "@adit/role-kit";
+
+/**
+ * Notices when a live Iroh connection goes another way than before: over a relay, or directly. Iroh's binding tells nobody
+ * by itself, so whoever has this looks from time to time.
+ */
+export class PathWatch {
+  readonly #log: RoleContext["log"];
+  readonly #changes: CounterMetric<"from" | "to">;
+  readonly #paths = new Map<number, string>();
+
+  constructor(register: MetricsRegister, log: RoleContext["log"]) {
+    this.#log = log;
+    this.#changes = register.counter({
+      name: "sv2_iroh_path_changes_total",
+      help: "Changes of the way that live Iroh connections take: direct, relay",
+      labels: ["from", "to"],
+    });
+  }
+
+  /** Takes all live connections. */
+  look(live: readonly ConnectionInfo[]): void {
+    const numbers = new Set(live.map(({ id }) => id));
+    for (const id of this.#paths.keys()) if (!numbers.has(id)) this.#paths.delete(id);
+    for (const { id, path, peer, rttMs } of live) {
+      if (path === null || path === "unknown") continue;
+      const from = this.#paths.get(id);
+      this.#paths.set(id, path);
+      if (from === undefined || from === path) continue;
+      this.#changes.inc({ from, to: path });
+      this.#log.info({ connection: id, peer, from, to: path, rttMs }, "iroh path changed");
+    }
+  }
+}
