@@ -1,5 +1,6 @@
 export {
   type BlockRow,
+  finalBlockResults,
   type RejectRow,
   type ShareRow,
   type ShareStore,

@@ -45,11 +45,14 @@ export interface BlockRow {
   readonly worker: string;
   /** Unix milliseconds. */
   readonly foundAt: number;
-  /** `pending` until something is known, then what the template provider or node said. */
+  /** `pending` until something is known, then what the template provider or node said last. */
   readonly result: string;
-  /** Unix milliseconds, null while pending. */
+  /** When that was first said, unix milliseconds; null while pending. */
   readonly resultAt: number | null;
 }
+
+/** Results of a block that nothing changes any more; one with any other is open. */
+export const finalBlockResults = ["matured", "orphaned"] as const;
 
 /** What is known of one worker. */
 export interface WorkerSummary {
@@ -122,6 +125,8 @@ export interface ShareStore extends AsyncDisposable {
   workers(): Promise<readonly WorkerSummary[]>;
   /** Newest first. */
   blocks(limit: number): Promise<readonly BlockRow[]>;
+  /** The newest blocks whose result is none of {@link finalBlockResults}, newest first, however old they are. */
+  openBlocks(limit: number): Promise<readonly BlockRow[]>;
   totals(): Promise<Totals>;
   /** Work a worker and minute in `[from, to)`, unix milliseconds. */
   workBetween(from: number, to: number): Promise<readonly WorkMinute[]>;

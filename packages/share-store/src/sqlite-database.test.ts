@@ -115,7 +115,7 @@ test("a store of the first version is brought up to this one, with all it holds"
   using file = copyOfStore();
   const old = new Database(file.path);
   old.exec(
-    "ALTER TABLE block DROP COLUMN template_id; ALTER TABLE block DROP COLUMN declared_by; PRAGMA user_version = 1",
+    "DROP INDEX block_open; ALTER TABLE block DROP COLUMN template_id; ALTER TABLE block DROP COLUMN declared_by; PRAGMA user_version = 1",
   );
   old.close();
   for (const templateId of [2n ** 64n - 1n, 5n]) {
@@ -131,13 +131,36 @@ test("a store of the first version is brought up to this one, with all it holds"
 test("a store of the second version learns who chose the transactions of blocks from now on", async () => {
   using file = copyOfStore();
   const old = new Database(file.path);
-  old.exec("ALTER TABLE block DROP COLUMN declared_by; PRAGMA user_version = 2");
+  old.exec("DROP INDEX block_open; ALTER TABLE block DROP COLUMN declared_by; PRAGMA user_version = 2");
   old.close();
   await using store = await openSqliteStore({ path: file.path });
   const declared = sampleBlock({ declaredBy: "alice" });
   await store.recordBlock(declared);
   const stored = await store.blocks(9);
   expect(new Set(stored.map(({ declaredBy }) => declaredBy))).toEqual(new Set([null, "alice"]));
+});
+
+test("a store of the third version finds its open blocks from now on, by their index", async () => {
+  using file = copyOfStore();
+  const old = new Database(file.path);
+  old.exec("DROP INDEX block_open; PRAGMA user_version = 3");
+  old.close();
+  {
+    await using store = await openSqliteStore({ path: file.path });
+    const buried = sampleBlock({ foundAt: 9, result: "matured", resultAt: 10 });
+    await store.recordBlock(buried);
+    const open = await store.openBlocks(9);
+    expect(open).toHaveLength((await store.totals()).blocks - 1);
+    expect(open.map(({ result }) => result)).not.toContain(buried.result);
+  }
+  const now = new Database(file.path);
+  const plan = now
+    .prepare(
+      "EXPLAIN QUERY PLAN SELECT * FROM block WHERE result NOT IN ('matured', 'orphaned') ORDER BY found_at DESC",
+    )
+    .all();
+  now.close();
+  expect(JSON.stringify(plan)).toContain("block_open");
 });
 
 test("a first start that was interrupted does not stop the next one", async () => {

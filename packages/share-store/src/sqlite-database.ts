@@ -1,7 +1,7 @@
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type Selectable, type SelectQueryBuilder, sql } from "kysely";
 import type { BlockRow, RejectRow, ShareRow, StoreAudit, Totals, WorkerSummary, WorkMinute } from "./share-store.ts";
 import { inTransaction, openSqliteFile } from "./sqlite-file.ts";
-import type { Tables } from "./sqlite-schema.ts";
+import { isOpenBlock, type Tables } from "./sqlite-schema.ts";
 
 /** Which file, and how long it keeps single shares. */
 export interface FileOptions {
@@ -80,21 +80,12 @@ export class SqliteDatabase {
 
   /** The newest blocks; all of them for a negative limit. */
   async blocks(limit: number): Promise<readonly BlockRow[]> {
-    const rows = await this.#db.selectFrom("block").selectAll().orderBy("found_at", "desc").limit(limit).execute();
-    return rows.map((row) => ({
-      hash: new Uint8Array(row.hash),
-      height: row.height,
-      header: new Uint8Array(row.header),
-      coinbase: new Uint8Array(row.coinbase),
-      prevHash: new Uint8Array(row.prev_hash),
-      templateId: row.template_id === null ? null : BigInt(row.template_id),
-      declaredBy: row.declared_by,
-      userIdentity: row.user_identity,
-      worker: row.worker,
-      foundAt: row.found_at,
-      result: row.result,
-      resultAt: row.result_at,
-    }));
+    return (await this.#newestBlocks().limit(limit).execute()).map(blockRow);
+  }
+
+  /** The newest blocks that are open. */
+  async openBlocks(limit: number): Promise<readonly BlockRow[]> {
+    return (await this.#newestBlocks().where(isOpenBlock()).limit(limit).execute()).map(blockRow);
   }
 
   /** Sums over everything. */
@@ -159,6 +150,10 @@ export class SqliteDatabase {
 
   async close(): Promise<void> {
     await this.#db.destroy();
+  }
+
+  #newestBlocks(): SelectQueryBuilder<Tables, "block", Selectable<Tables["block"]>> {
+    return this.#db.selectFrom("block").selectAll().orderBy("found_at", "desc");
   }
 
   async #insertShares(trx: Kysely<Tables>, shares: readonly ShareRow[]): Promise<readonly boolean[]> {
@@ -329,6 +324,23 @@ async function addRejects(trx: Kysely<Tables>, rejects: Batch["rejects"]): Promi
       .onConflict((conflict) => conflict.doUpdateSet({ count: sql`count + ${count}` }))
       .execute();
   }
+}
+
+function blockRow(row: Selectable<Tables["block"]>): BlockRow {
+  return {
+    hash: new Uint8Array(row.hash),
+    height: row.height,
+    header: new Uint8Array(row.header),
+    coinbase: new Uint8Array(row.coinbase),
+    prevHash: new Uint8Array(row.prev_hash),
+    templateId: row.template_id === null ? null : BigInt(row.template_id),
+    declaredBy: row.declared_by,
+    userIdentity: row.user_identity,
+    worker: row.worker,
+    foundAt: row.found_at,
+    result: row.result,
+    resultAt: row.result_at,
+  };
 }
 
 async function insertBlock(trx: Kysely<Tables>, block: BlockRow): Promise<void> {

@@ -6,6 +6,7 @@ export type Call =
   | { readonly type: "commit"; readonly batch: Batch }
   | { readonly type: "workers" }
   | { readonly type: "blocks"; readonly limit: number }
+  | { readonly type: "open-blocks"; readonly limit: number }
   | { readonly type: "totals" }
   | { readonly type: "work-between"; readonly from: number; readonly to: number }
   | { readonly type: "audit" }

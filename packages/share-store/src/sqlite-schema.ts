@@ -1,4 +1,5 @@
-import { type ColumnType, type Kysely, sql } from "kysely";
+import { type ColumnType, type Kysely, type RawBuilder, sql } from "kysely";
+import { finalBlockResults } from "./share-store.ts";
 
 /** libsql takes any view of bytes and hands back an `ArrayBuffer`. */
 type Blob = ColumnType<ArrayBuffer, Uint8Array, Uint8Array>;
@@ -42,7 +43,16 @@ export interface Tables {
 export const APPLICATION_ID = 0x41444954;
 
 /** The schema version this code writes, kept in SQLite's `user_version`. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
+
+const OPEN = `result NOT IN (${finalBlockResults.map((result) => `'${result}'`).join(", ")})`;
+/** Few blocks of many are open, and SQLite finds them by this index where a query has its very condition. */
+const OPEN_BLOCKS = `CREATE INDEX block_open ON block (found_at) WHERE ${OPEN}`;
+
+/** That a block is open, as the index of open blocks says it. */
+export function isOpenBlock(): RawBuilder<boolean> {
+  return sql.raw<boolean>(OPEN);
+}
 
 /** Creates the tables in an empty file. */
 export async function createTables(db: Kysely<Tables>): Promise<void> {
@@ -60,6 +70,7 @@ export async function createTables(db: Kysely<Tables>): Promise<void> {
     `CREATE TABLE block (hash BLOB PRIMARY KEY, height INTEGER, header BLOB NOT NULL, coinbase BLOB NOT NULL, prev_hash BLOB NOT NULL,
        user_identity TEXT NOT NULL, worker TEXT NOT NULL, found_at INTEGER NOT NULL, result TEXT NOT NULL, result_at INTEGER,
        template_id TEXT, declared_by TEXT) STRICT`,
+    OPEN_BLOCKS,
     `PRAGMA application_id = ${APPLICATION_ID}`,
     `PRAGMA user_version = ${SCHEMA_VERSION}`,
   ];
@@ -71,6 +82,7 @@ export async function upgradeTables(db: Kysely<Tables>, from: number): Promise<v
   const statements = [
     ...(from < 2 ? ["ALTER TABLE block ADD COLUMN template_id TEXT"] : []),
     ...(from < 3 ? ["ALTER TABLE block ADD COLUMN declared_by TEXT"] : []),
+    ...(from < 4 ? [OPEN_BLOCKS] : []),
     `PRAGMA user_version = ${SCHEMA_VERSION}`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(db);

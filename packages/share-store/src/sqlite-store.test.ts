@@ -67,6 +67,19 @@ describe("a share store", () => {
     });
   });
 
+  test("tells the newest blocks that are open, whatever was found since", async () => {
+    await withStore({}, async (store) => {
+      const results = ["side-branch", "matured", "orphaned", "accepted", "pending", "matured"];
+      const blocks = results.map((result, foundAt) => sampleBlock({ foundAt, result }));
+      for (const block of blocks) await store.recordBlock(block);
+      const open = async (limit: number) => (await store.openBlocks(limit)).map(({ result }) => result);
+      expect(await open(9)).toEqual(["pending", "accepted", "side-branch"]);
+      expect(await open(2)).toEqual(["pending", "accepted"]);
+      await store.setBlockResult({ hash: blocks[4]!.hash, result: "orphaned", at: 9 });
+      expect(await open(9)).toEqual(["accepted", "side-branch"]);
+    });
+  });
+
   test("counts rejects by worker and reason, and the best difficulty", async () => {
     await withStore({}, async (store) => {
       for (const errorCode of ["stale-share", "stale-share", "duplicate-share"]) {

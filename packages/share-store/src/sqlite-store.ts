@@ -144,6 +144,10 @@ export class SqliteStore implements ShareStore {
     return await this.#query({ type: "blocks", limit });
   }
 
+  async openBlocks(limit: number): Promise<readonly BlockRow[]> {
+    return await this.#query({ type: "open-blocks", limit });
+  }
+
   async totals(): Promise<Totals> {
     return await this.#query({ type: "totals" });
   }

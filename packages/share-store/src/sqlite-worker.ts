@@ -35,6 +35,8 @@ async function perform(database: SqliteDatabase, request: Request): Promise<unkn
       return await database.workers();
     case "blocks":
       return await database.blocks(request.limit);
+    case "open-blocks":
+      return await database.openBlocks(request.limit);
     case "totals":
       return await database.totals();
     case "work-between":
