@@ -7,11 +7,15 @@ import {
   type Network,
   type ShareHashing,
 } from "@adit/bitcoin";
-import { BlockLedger, type BlockResult, blockResults, type FoundBlock, type LedgerInput } from "@adit/channels";
+import { BlockLedger, type FoundBlock, type LedgerInput } from "@adit/channels";
 import type { SubmitSolution } from "@adit/codec";
 import { peerText, type RoleContext } from "@adit/role-kit";
 import type { BlockRow, ShareStore } from "@adit/share-store";
 import type { BlockJournal } from "./block-journal.ts";
+import { coinbaseFields, ledgerResult, type PoolBlockResult, resultLines } from "./block-results.ts";
+import { BlockRows, isFinal } from "./block-rows.ts";
+import { MAX_FOLLOWED } from "./burial/block-burial.ts";
+import { BlockJudge, type ChainJudges, type JudgeStatus } from "./burial/block-judge.ts";
 import type { PoolMetrics } from "./metrics.ts";
 
 /** What {@link Blocks} works with. */
@@ -21,6 +25,8 @@ export interface BlocksOptions {
   readonly store: ShareStore;
   readonly journal: BlockJournal;
   readonly metrics: PoolMetrics;
+  /** Who says what becomes of blocks, and after how many confirmations for good; undefined: the tips do, for now. */
+  readonly judges: { readonly nodes: ChainJudges; readonly maturity: number } | undefined;
   /** Sends a solution to the connected template provider; never throws. */
   readonly submit: (solution: SubmitSolution) => void;
   readonly log: RoleContext["log"];
@@ -35,48 +41,87 @@ export interface LastBlock {
   readonly coinbase: DecodedCoinbase | undefined;
 }
 
-/** Rows kept in memory, the newest ones; also how many the store is asked for at start. */
-const MAX_ROWS = 256;
-
-interface Kept {
-  row: BlockRow;
-  /** Whether the store has the row at all. */
-  isInserted: boolean;
-  /** Whether the store has not got its newest state. */
-  isDirty: boolean;
-  /** Whether it was told that the store failed. */
-  isReported: boolean;
+/** A block on record, for the status document. */
+export interface BlockView {
+  readonly row: BlockRow;
+  /** Undefined when no node follows it. */
+  readonly confirmations: number | undefined;
 }
 
+/** The newest rows that are taken up at the start; more only where they are open and nodes judge them. */
+const MAX_RESTORED = 256;
+
 /** Blocks from their discovery on: submits them, keeps their rows in the store, tells the operator of their fate. */
-export class Blocks {
+export class Blocks implements AsyncDisposable {
   readonly #options: BlocksOptions;
   readonly #ledger: BlockLedger;
-  /** Oldest first. */
-  readonly #kept = new Map<string, Kept>();
-  #saving: Promise<void> | undefined;
+  readonly #rows: BlockRows;
+  /** Undefined without nodes. */
+  readonly #judge: BlockJudge | undefined;
+  /** Open blocks may be in the store that are not followed. */
+  #isMoreOpen = false;
+  #takingUp: Promise<void> | undefined;
   #last: LastBlock | undefined;
 
   constructor(options: BlocksOptions) {
     this.#options = options;
+    const { store, journal, judges, log } = options;
     this.#ledger = new BlockLedger(options.hashing);
+    this.#rows = new BlockRows({ store, journal, log });
+    this.#judge =
+      judges &&
+      new BlockJudge({
+        ...judges,
+        onJudged: ({ hash, result, before, confirmations }) => this.#settle(hash, result, { before, confirmations }),
+        onLeft: ({ hash }) => {
+          this.#rows.forget(hash);
+          this.#isMoreOpen = true;
+        },
+        log,
+        now: () => performance.now(),
+      });
   }
 
   /** The newest block that was ever found. */
   get last(): LastBlock | undefined {
-    return this.#last;
+    if (this.#last === undefined) return undefined;
+    const { row, coinbase } = this.#last;
+    return { row: this.#rows.get(row.hash) ?? row, coinbase };
   }
 
-  /** Takes up the blocks that a former run left pending. */
+  /** The nodes that judge blocks; undefined without. */
+  get judgeStatus(): JudgeStatus | undefined {
+    return this.#judge?.status();
+  }
+
+  /** The newest blocks, newest first. */
+  newest(limit: number): readonly BlockView[] {
+    return this.#rows.newest(limit).map((row) => ({ row, confirmations: this.confirmations(row) }));
+  }
+
+  /** How deep a block is; undefined when no node follows it. */
+  confirmations({ hash }: Pick<BlockRow, "hash">): number | undefined {
+    return this.#judge?.confirmations(hash);
+  }
+
+  /** Takes up the blocks that a former run left: those that are pending, and with nodes all that are open. */
   async restore(): Promise<void> {
-    const rows = (await this.#options.store.blocks(MAX_ROWS)).toReversed();
-    for (const row of rows) this.#restoreRow(row, true);
+    const { store, journal, log } = this.#options;
+    if (this.#judge === undefined) {
+      log.warn(
+        "no bitcoin_node is configured: what becomes of blocks is taken from tips, which tell of no reorganisation",
+      );
+    }
+    const rows = (await store.blocks(MAX_RESTORED)).toReversed();
+    await this.#takeUpOpen();
     const stored = new Set(rows.map(({ hash }) => hex(hash)));
-    const unstored = this.#options.journal.read().filter(({ hash }) => !stored.has(hex(hash)));
-    for (const row of unstored) this.#restoreRow(row, false);
+    const unstored = journal.read().filter(({ hash }) => !stored.has(hex(hash)));
+    for (const row of rows) this.#rows.stored(row);
+    for (const row of unstored) this.#rows.unstored(row);
+    for (const row of [...rows, ...unstored]) this.#restoreRow(row);
     const last = unstored.at(-1) ?? rows.at(-1);
     if (last !== undefined) this.#last = { row: last, coinbase: this.#describe(last.coinbase) };
-    this.#save();
+    this.#rows.save();
   }
 
   /** A miner found a block. It leaves for the template provider as soon as it is written down. */
@@ -87,12 +132,12 @@ export class Blocks {
     const declaredBy = block.declaration === undefined ? null : userIdentity;
     const templateId = block.templateId ?? null;
     const row: BlockRow = { ...found, templateId, declaredBy, result: "pending", resultAt: null };
-    this.#keep({ row, isInserted: false, isDirty: true, isReported: false });
-    this.#journal(row);
+    this.#rows.found(row);
     this.handle({ type: "found", block });
-    this.#save();
+    this.#follow(row);
+    this.#rows.save();
     metrics.blocksFound.inc({});
-    this.#last = { row: this.#kept.get(hex(hash))?.row ?? row, coinbase: this.#describe(coinbase) };
+    this.#last = { row, coinbase: this.#describe(coinbase) };
     const { connection, channelId, declaration } = block;
     const fields = {
       hash: displayHash(hash),
@@ -114,56 +159,62 @@ export class Blocks {
           this.#submit(effect.solution, effect.hash);
           break;
         case "settle":
-          this.#settle(effect.hash, effect.result);
+          // Tips alone do not tell of what a chain was left for: a node does, where there is one.
+          if (this.#judge === undefined) this.#settle(effect.hash, effect.result);
           break;
         default:
           effect satisfies never;
       }
     }
+    if (input.type === "prev-hash") this.#judge?.tipTold(input.prevHash.prevHash);
   }
 
-  /** Tries again to write what could not be written. Call it once a second. */
+  /** Tries again to write what could not be written, and to judge what could not be judged. Call it once a second. */
   tick(): void {
-    this.#save();
+    this.#rows.save();
+    this.#judge?.tick();
+    if (!this.#isMoreOpen || (this.#judge?.status().open ?? MAX_FOLLOWED) >= MAX_FOLLOWED) return;
+    this.#takingUp ??= this.#takeUpOpen()
+      .catch((error: unknown) => this.#options.log.warn({ error }, "open blocks not read; tried again each second"))
+      .finally(() => {
+        this.#takingUp = undefined;
+      });
   }
 
-  /** Resolves when every row that can be written is. */
-  async flush(): Promise<void> {
-    await this.#saving;
-    this.#save();
-    await this.#saving;
+  /** Asks no node any more. Resolves when every row that can be written is. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#judge?.[Symbol.asyncDispose]();
+    await this.#takingUp;
+    await this.#rows.flush();
   }
 
-  #restoreRow(row: BlockRow, isInserted: boolean): void {
-    this.#keep({ row, isInserted, isDirty: !isInserted, isReported: false });
+  /** Follows the newest blocks that are open on record, however old they are. */
+  async #takeUpOpen(): Promise<void> {
+    if (this.#judge === undefined) return;
+    const rows = await this.#options.store.openBlocks(MAX_FOLLOWED);
+    this.#isMoreOpen = rows.length === MAX_FOLLOWED;
+    for (const row of rows.toReversed()) {
+      // The row in memory may be newer.
+      const kept = this.#rows.get(row.hash);
+      if (kept === undefined) this.#rows.stored(row);
+      this.#follow(kept ?? row);
+    }
+  }
+
+  #follow(row: BlockRow): void {
+    if (!isFinal(row)) this.#judge?.follow({ hash: row.hash, height: row.height ?? undefined, result: row.result });
+  }
+
+  #restoreRow(row: BlockRow): void {
     const { height, templateId } = row;
-    const result = blockResults.find((known) => known === row.result) ?? "unknown";
+    const result = ledgerResult(row);
     if (result === "pending") {
       this.#options.log.warn({ hash: displayHash(row.hash), height }, "block still pending from before");
     }
     const block = { ...row, height: height ?? undefined, templateId: templateId ?? undefined };
     // Those that are settled tell of others at their height.
     this.handle({ type: "found", block, result });
-  }
-
-  /** A journal that fails delays no block: the store will have it all the same. */
-  #journal(row: BlockRow): void {
-    const { journal, log } = this.#options;
-    try {
-      journal.add(row);
-    } catch (error) {
-      log.error({ error, hash: displayHash(row.hash) }, "block not written to the journal");
-    }
-  }
-
-  #clearJournal(): void {
-    const { journal, log } = this.#options;
-    if ([...this.#kept.values()].some(({ isInserted }) => !isInserted)) return;
-    try {
-      journal.clear();
-    } catch (error) {
-      log.warn({ error }, "journal of blocks not cleared");
-    }
+    this.#follow(row);
   }
 
   #submit(solution: SubmitSolution, hash: Uint8Array): void {
@@ -173,65 +224,13 @@ export class Blocks {
     log.info({ hash: displayHash(hash), templateId: solution.templateId.toString() }, "solution submitted");
   }
 
-  #settle(hash: Uint8Array, result: BlockResult): void {
+  #settle(hash: Uint8Array, result: PoolBlockResult, judged: Readonly<Record<string, unknown>> = {}): void {
     const { metrics, log, now } = this.#options;
     metrics.blocksSettled.inc({ result });
-    const kept = this.#kept.get(hex(hash));
-    const fields = { hash: displayHash(hash), height: kept?.row.height, result };
-    if (result === "accepted") log.info(fields, "block accepted");
-    else log.warn(fields, "block not in the chain");
-    if (kept === undefined) return;
-    kept.row = { ...kept.row, result, resultAt: now() };
-    kept.isDirty = true;
-    if (this.#last !== undefined && hex(this.#last.row.hash) === hex(hash))
-      this.#last = { ...this.#last, row: kept.row };
-    this.#save();
-  }
-
-  #keep(kept: Kept): void {
-    this.#kept.set(hex(kept.row.hash), kept);
-    if (this.#kept.size <= MAX_ROWS) return;
-    for (const oldest of this.#kept.keys()) {
-      this.#kept.delete(oldest);
-      return;
-    }
-  }
-
-  #save(): void {
-    this.#saving ??= this.#saveAll().finally(() => {
-      this.#saving = undefined;
-    });
-  }
-
-  async #saveAll(): Promise<void> {
-    // Rows that come while this runs are appended to the map, and so are still visited.
-    for (const kept of this.#kept.values()) {
-      while (kept.isDirty) if (!(await this.#saveRow(kept))) return;
-    }
-    this.#clearJournal();
-  }
-
-  async #saveRow(kept: Kept): Promise<boolean> {
-    const { store, log } = this.#options;
-    const { row } = kept;
-    const { hash, result, resultAt } = row;
-    try {
-      if (!kept.isInserted) await store.recordBlock(row);
-      else if (resultAt !== null) await store.setBlockResult({ hash, result, at: resultAt });
-      kept.isInserted = true;
-      kept.isDirty = kept.row !== row;
-      return true;
-    } catch (error) {
-      if (!kept.isReported) {
-        const bytes = { header: hex(row.header), coinbase: hex(row.coinbase) };
-        log.error(
-          { error, hash: displayHash(hash), ...bytes, result },
-          "block row not written; tried again each second",
-        );
-      }
-      kept.isReported = true;
-      return false;
-    }
+    const height = this.#rows.get(hash)?.height;
+    const { level, text } = resultLines[result];
+    log[level]({ hash: displayHash(hash), height, result, ...judged }, text);
+    this.#rows.settle(hash, { result, resultAt: now() });
   }
 
   #describe(coinbase: Uint8Array): DecodedCoinbase | undefined {
@@ -242,15 +241,4 @@ export class Blocks {
       throw error;
     }
   }
-}
-
-/** A coinbase as logs and the status document show it. */
-export function coinbaseFields(coinbase: DecodedCoinbase | undefined): unknown {
-  if (coinbase === undefined) return null;
-  const outputs = coinbase.outputs.map(({ value, address, type }) => ({
-    value: value.toString(),
-    address: address ?? null,
-    type,
-  }));
-  return { height: coinbase.height ?? null, tag: coinbase.tag, outputs };
 }

@@ -44,6 +44,15 @@ function problems(text: string): readonly string[] {
 }
 
 describe("the pool's config", () => {
+  test("takes nodes that judge blocks, and a maturity that no shallow reorganisation reaches", () => {
+    const node = '[[bitcoin_node.nodes]]\ncore_rpc_url = "http://node:8332"\ncore_rpc_cookie_path = ".cookie"\n';
+    const config = parse(`block_maturity = 6\n${sriFile}${node}`);
+    expect(config).toMatchObject({ blockMaturity: 6, bitcoinNode: { rpcTimeoutSecs: 10, nodes: [{}] } });
+    expect(parse(sriFile).blockMaturity).toBe(100);
+    expect(problems(`block_maturity = 5\n${sriFile}${node}`).join()).toMatch(/^block_maturity: /);
+    expect(problems(`${sriFile}${node}${node}`).join()).toMatch(/^bitcoin_node\.nodes\[?\.?1.*listed already/);
+  });
+
   test("takes a file of the reference implementation unchanged", () => {
     const config = parse(sriFile);
     expect(config).toMatchObject({

@@ -1,3 +1,4 @@
+import { nodesProblems, nodesSettings, rpcSettings } from "@adit/bitcoin-node";
 import { checkJds, jdsSettings } from "@adit/job-declarator";
 import {
   channelSettings,
@@ -30,6 +31,21 @@ const jobDeclaration = z
   })
   .prefault({})
   .describe("custom jobs, whose transactions the miner has chosen");
+
+const bitcoinNode = z
+  .strictObject({
+    nodes: z
+      .array(z.strictObject(rpcSettings))
+      .min(1)
+      .max(16)
+      .describe(
+        "nodes that are asked, most preferred first; of those that answer, the one with the highest chain says it",
+      ),
+    rpcTimeoutSecs: nodesSettings.rpcTimeoutSecs,
+  })
+  .describe(
+    "Bitcoin nodes over JSON-RPC that say what has become of blocks; absent: those of jds.bitcoin_node, and without either the tips of the template provider, which tell of no reorganisation",
+  );
 
 const shape = {
   ...serverSettings,
@@ -68,6 +84,15 @@ const shape = {
   monitoringCacheRefreshSecs: z
     .exactOptional(z.number().positive())
     .describe("taken for the sake of existing files and not needed: the status is made afresh at each request"),
+  bitcoinNode: z.exactOptional(bitcoinNode),
+  blockMaturity: z
+    .int()
+    .min(6)
+    .max(100_000)
+    .default(100)
+    .describe(
+      "confirmations after which a block is `matured`, or `orphaned` when another of its height has them; at 100 a coinbase can be spent. Needs a node",
+    ),
   jds: z.exactOptional(jdsSettings),
   jobDeclaration,
   templateProviderType: templateProviderType("pool"),
@@ -82,11 +107,19 @@ export const poolConfig = z.strictObject(shape).superRefine((config, context) =>
   const { coinbaseRewardScript: descriptor, network } = config;
   checkRewardScript({ descriptor, network }, ["coinbaseRewardScript"], context);
   checkExtensions(config, context);
+  checkBitcoinNode(config, context);
   checkJobDeclaration(config, context);
 });
 
 /** What {@link poolConfig} parses to. */
 export type PoolConfig = z.output<typeof poolConfig>;
+
+function checkBitcoinNode({ bitcoinNode, network = "mainnet" }: PoolConfig, context: z.core.$RefinementCtx): void {
+  if (bitcoinNode === undefined) return;
+  for (const { path, message } of nodesProblems({ nodes: bitcoinNode.nodes, extraSubmit: [] }, network)) {
+    context.addIssue({ code: "custom", path: ["bitcoinNode", ...path], message, input: bitcoinNode });
+  }
+}
 
 function checkJobDeclaration(config: PoolConfig, context: z.core.$RefinementCtx): void {
   const { jds, iroh, network = "mainnet" } = config;

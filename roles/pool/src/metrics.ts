@@ -1,6 +1,7 @@
 import type { MiningServerStatus } from "@adit/channels";
 import type { CounterMetric, HistogramMetric, MetricsRegister } from "@adit/role-kit";
 import type { StoreStats } from "@adit/share-store";
+import type { JudgeStatus } from "./burial/block-judge.ts";
 
 /** The pool's counters; its gauges are read at each scrape. */
 export interface PoolMetrics {
@@ -24,6 +25,8 @@ export interface GaugeSources {
   templateProviderUp(): number;
   /** Seconds since the newest template; undefined before the first. */
   templateAge(): number | undefined;
+  /** Undefined when no node judges blocks. */
+  judge(): JudgeStatus | undefined;
 }
 
 /** Registers the pool's metrics table. */
@@ -51,7 +54,7 @@ export function poolMetrics(register: MetricsRegister, sources: GaugeSources): P
     blocksFound: register.counter({ name: "sv2_pool_blocks_found_total", help: "Headers that met the network target" }),
     blocksSettled: register.counter({
       name: "sv2_pool_blocks_settled_total",
-      help: "Blocks whose fate became known",
+      help: "Changes of blocks' results, by the new one",
       labels: ["result"],
     }),
     templates: register.counter({ name: "sv2_pool_templates_total", help: "NewTemplate messages received" }),
@@ -79,6 +82,10 @@ function registerGauges(register: MetricsRegister, sources: GaugeSources): void 
     providerUp: register.gauge({ name: "sv2_pool_template_provider_up", help: "1 while connected" }),
     templateAge: register.gauge({ name: "sv2_pool_template_age_seconds", help: "Age of the newest template" }),
   };
+  const judge = {
+    open: register.gauge({ name: "sv2_pool_blocks_open", help: "Blocks that are followed until their fate is final" }),
+    up: register.gauge({ name: "sv2_pool_block_judge_up", help: "1 while a node says what becomes of blocks" }),
+  };
   const custom = customJobCounters(register);
   const held = register.counter({
     name: "sv2_pool_work_held_total",
@@ -103,6 +110,10 @@ function registerGauges(register: MetricsRegister, sources: GaugeSources): void 
     gauges.providerUp.set({}, sources.templateProviderUp());
     const age = sources.templateAge();
     if (age !== undefined) gauges.templateAge.set({}, age);
+    const judging = sources.judge();
+    if (judging === undefined) return;
+    judge.open.set({}, judging.open);
+    judge.up.set({}, judging.trouble === null ? 1 : 0);
   });
 }
 

@@ -13,7 +13,8 @@ import type { RoleContext } from "@adit/role-kit";
 import { listenerStatus, listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
 import { BlockJournal } from "./block-journal.ts";
-import { Blocks } from "./blocks.ts";
+import { Blocks, type BlocksOptions } from "./blocks.ts";
+import { ChainNodes } from "./burial/chain-nodes.ts";
 import type { PoolConfig } from "./config.ts";
 import type { JobDeclaration } from "./job-declaration.ts";
 import { toPoolLimits } from "./limits.ts";
@@ -67,6 +68,7 @@ export class Pool {
       store: () => store.stats(),
       templateProviderUp: () => (this.#templates?.status().upstream.state === "connected" ? 1 : 0),
       templateAge: () => this.#templateAge(),
+      judge: () => this.#blocks.judgeStatus,
     });
     this.#blocks = new Blocks({
       hashing: network.hashing,
@@ -74,6 +76,7 @@ export class Pool {
       store,
       journal: new BlockJournal(`${config.shareStorePath}-blocks`),
       metrics: this.#metrics,
+      judges: blockJudges(parts),
       submit: (solution) => this.#templates?.submit(solution),
       log,
       now,
@@ -122,7 +125,7 @@ export class Pool {
       if (!signal.aborted) await this.#serve();
     } finally {
       clearInterval(ticking);
-      await this.#blocks.flush();
+      await this.#blocks[Symbol.asyncDispose]();
     }
   }
 
@@ -231,7 +234,7 @@ export class Pool {
       network: network.status(),
       server: this.#server.status(),
       templates,
-      lastBlock: this.#blocks.last,
+      blocks: this.#blocks,
       store: store.stats(),
       jds: declaration?.status() ?? null,
     });
@@ -258,4 +261,11 @@ function miningServer({ config, network, reward, declaration, extranonceStart }:
     coinbaseTag: config.poolSignature,
     customJobs: declaration?.policy ?? null,
   });
+}
+
+/** The pool's own nodes, else those of its job-declarator server; undefined when it has neither. */
+function blockJudges({ config, reward }: PoolParts): BlocksOptions["judges"] {
+  const nodes = config.bitcoinNode ?? config.jds?.bitcoinNode;
+  if (nodes === undefined) return undefined;
+  return { nodes: new ChainNodes({ ...nodes, network: reward.network }), maturity: config.blockMaturity };
 }

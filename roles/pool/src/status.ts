@@ -4,14 +4,15 @@ import type { TemplateClientStatus } from "@adit/mining-shell";
 import { peerText } from "@adit/role-kit";
 import type { NetworkStatus } from "@adit/role-network";
 import type { StoreStats } from "@adit/share-store";
-import { coinbaseFields, type LastBlock } from "./blocks.ts";
+import { coinbaseFields } from "./block-results.ts";
+import type { Blocks, BlockView } from "./blocks.ts";
 
 /** What the status document is made of. */
 export interface PoolStatusSources {
   readonly network: NetworkStatus;
   readonly server: MiningServerStatus;
   readonly templates: TemplateClientStatus;
-  readonly lastBlock: LastBlock | undefined;
+  readonly blocks: Blocks;
   readonly store: StoreStats;
   /** The embedded job-declarator server's; null without one. */
   readonly jds: unknown;
@@ -19,6 +20,9 @@ export interface PoolStatusSources {
 
 /** Channels in the document at most; `channels_open` has their number. */
 const MAX_CHANNELS = 1000;
+
+/** Newest blocks in the document. */
+const MAX_BLOCKS = 100;
 
 /** The document behind `/api/v1/status`. Key names are the reference implementation's where it has one. */
 export function poolStatus(sources: PoolStatusSources): Readonly<Record<string, unknown>> {
@@ -39,7 +43,9 @@ export function poolStatus(sources: PoolStatusSources): Readonly<Record<string, 
     custom_jobs_refused_by_reason: Object.fromEntries(server.refusedCustomJobs),
     custom_jobs_waiting: server.waitingCustomJobs,
     custom_job_shares: server.customShares,
-    last_block: lastBlock(sources.lastBlock),
+    last_block: lastBlock(sources.blocks),
+    block_judge: blockJudge(sources.blocks),
+    recent_blocks: sources.blocks.newest(MAX_BLOCKS).map(blockFields),
     share_store: {
       durable: store.durable,
       queued: store.queued,
@@ -105,19 +111,34 @@ function channelStatus(channel: ChannelStatus): Readonly<Record<string, unknown>
   };
 }
 
-function lastBlock(block: LastBlock | undefined): Readonly<Record<string, unknown>> | null {
-  if (block === undefined) return null;
-  const { row, coinbase } = block;
+function lastBlock(blocks: Blocks): Readonly<Record<string, unknown>> | null {
+  const { last } = blocks;
+  if (last === undefined) return null;
+  const { row, coinbase } = last;
   return {
-    height: row.height,
-    hash: displayHash(row.hash),
-    result: row.result,
-    found_at: row.foundAt,
+    ...blockFields({ row, confirmations: blocks.confirmations(row) }),
     user_identity: peerText(row.userIdentity, 255),
     worker: peerText(row.worker),
     declared_by: row.declaredBy === null ? null : peerText(row.declaredBy, 255),
     coinbase: coinbaseFields(coinbase),
   };
+}
+
+function blockFields({ row, confirmations }: BlockView): Readonly<Record<string, unknown>> {
+  return {
+    height: row.height,
+    hash: displayHash(row.hash),
+    result: row.result,
+    result_at: row.resultAt,
+    confirmations: confirmations ?? null,
+    found_at: row.foundAt,
+  };
+}
+
+function blockJudge({ judgeStatus }: Blocks): Readonly<Record<string, unknown>> | null {
+  if (judgeStatus === undefined) return null;
+  const { node, trouble, height, maturity, open } = judgeStatus;
+  return { node, trouble, height, maturity, open };
 }
 
 function sum(counts: ReadonlyMap<string, number>): number {
