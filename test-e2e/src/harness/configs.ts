@@ -155,9 +155,14 @@ export function poolToml(
     readonly jdServers?: readonly string[];
     /** A job-declarator server inside: lines for its `[jds]`. */
     readonly jds?: string;
+    /** Nodes that say what becomes of blocks. */
+    readonly judges?: readonly NodeAccess[];
+    /** Confirmations that settle a block for good. */
+    readonly blockMaturity?: number;
   } = {},
 ): string {
   const { listen = anyPort, logLevel = "debug", sharesPerMinute = SHARES_PER_MINUTE, shareBatchSize = 4 } = options;
+  const judges = (options.judges ?? []).map((node) => nodeTable("bitcoin_node.nodes", node));
   return `${server(folder, listen, logLevel)}
 network = "regtest"
 coinbase_reward_script = "addr(bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080)"
@@ -167,7 +172,8 @@ share_batch_size = ${shareBatchSize}
 ack_interval_secs = 1
 min_hashrate = 1000
 share_store_path = "${folder}/shares.db"
-${iroh(folder, listen.udp, options)}${limits(options.limits ?? "")}
+block_maturity = ${options.blockMaturity ?? 100}
+${iroh(folder, listen.udp, options)}${limits(options.limits ?? "")}${judges.join("\n")}
 [job_declaration]
 authority_pubkeys = ${JSON.stringify(options.jdServers ?? [])}
 ${options.jds === undefined ? "" : `[jds]\ntransport = "dual"\nlisten_address = "127.0.0.1:0"\n${options.jds}`}

@@ -43,6 +43,14 @@ export interface RoleStatus {
     readonly user_identity?: string;
     readonly declared_by?: string | null;
   } | null;
+  /** Pool: the newest blocks, newest first, and the node that says what becomes of them. */
+  readonly recent_blocks: readonly {
+    readonly height: number;
+    readonly hash: string;
+    readonly result: string;
+    readonly confirmations: number | null;
+  }[];
+  readonly block_judge: { readonly node: string | null; readonly trouble: string | null; readonly open: number } | null;
   /** Pool: custom jobs taken, and shares credited on them. */
   readonly custom_jobs: number;
   readonly custom_job_shares: number;

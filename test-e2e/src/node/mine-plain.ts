@@ -34,10 +34,10 @@ export interface PlainBlock {
 /** How {@link minePlain} mines. */
 export interface MineOptions {
   /**
-   * Hash, displayed order, of the block to build the first one on: a side branch, of empty blocks with the whole subsidy.
-   * Without it, every block is what the node's template asks for.
+   * The block to build the first one on, or its hash in displayed order: a side branch, of empty blocks with the whole
+   * subsidy. Without it, every block is what the node's template asks for. btcd knows no header beside its best chain.
    */
-  readonly parent?: string;
+  readonly parent?: string | ChainHeader;
   /** What coinbases pay to, `legacy` by default. */
   readonly payTo?: CoinKind;
 }
@@ -85,7 +85,7 @@ export async function minePlain(
   { parent, payTo = "legacy" }: MineOptions = {},
 ): Promise<readonly PlainBlock[]> {
   const blocks: PlainBlock[] = [];
-  let on = parent === undefined ? undefined : await headerOf(node, parent);
+  let on = typeof parent === "string" ? await headerOf(node, parent) : parent;
   while (blocks.length < count) {
     const plan = on === undefined ? await planOfTemplate(node) : planOn(on);
     const block = solve(plan, payTo);
