@@ -64,9 +64,9 @@ class Process implements AsyncDisposable {
   readonly store: ShareStore;
   readonly #chain: SimulatedChain;
 
-  private constructor(store: ShareStore, folder: string, nodes: ChainNode) {
+  private constructor(store: ShareStore, folder: string, nodes: ChainNode | SimulatedChain) {
     this.store = store;
-    this.#chain = nodes.chain;
+    this.#chain = nodes instanceof ChainNode ? nodes.chain : nodes;
     this.blocks = new Blocks({
       hashing: pureHashing,
       network: "regtest",
@@ -79,14 +79,15 @@ class Process implements AsyncDisposable {
         templateAge: () => undefined,
         judge: () => this.blocks.judgeStatus,
       }),
-      judges: { nodes, maturity: MATURITY },
+      judges: nodes instanceof ChainNode ? { nodes, maturity: MATURITY } : undefined,
       submit: () => {},
       log: openLog({ role: "pool", level: "info", file: `${folder}/pool.log` }),
       now: () => FOUND_AT,
     });
   }
 
-  static async start(folder: string, nodes: ChainNode): Promise<Process> {
+  /** `nodes`: the chain alone for a pool without a node. */
+  static async start(folder: string, nodes: ChainNode | SimulatedChain): Promise<Process> {
     const process = new Process(await openSqliteStore({ path: `${folder}/shares.db` }), folder, nodes);
     await process.blocks.restore();
     return process;
@@ -269,4 +270,20 @@ describe("a pool's block that a node judges", () => {
     const count = (wanted: string): number => results.filter((result) => result === wanted).length;
     expect([count("matured"), count("orphaned")]).toEqual([500, 1_000]);
   });
+});
+
+test("without a node the tips decide, for now, and the operator is warned", async () => {
+  await using folder = await temporaryFolder();
+  const chain = new SimulatedChain(100);
+  {
+    await using pool = await Process.start(folder.path, chain);
+    pool.found(chain.make());
+    await pool.tell("accepted");
+    chain.mine(2 * MATURITY);
+    await pool.tell("accepted");
+    expect(pool.blocks.judgeStatus).toBeUndefined();
+    expect(pool.blocks.newest(1)).toMatchObject([{ confirmations: undefined }]);
+  }
+  const [first] = await logged(folder.path);
+  expect(first).toMatchObject({ level: 40, msg: expect.stringMatching(/^no bitcoin_node is configured/) as string });
 });

@@ -44,7 +44,7 @@ export interface LastBlock {
 /** A block on record, for the status document. */
 export interface BlockView {
   readonly row: BlockRow;
-  /** Undefined when no node follows it. */
+  /** Undefined when no node follows it, or none has told them yet. */
   readonly confirmations: number | undefined;
 }
 

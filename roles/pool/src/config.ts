@@ -42,6 +42,9 @@ const bitcoinNode = z
         "nodes that are asked, most preferred first; of those that answer, the one with the highest chain says it",
       ),
     rpcTimeoutSecs: nodesSettings.rpcTimeoutSecs,
+    pollTimeoutSecs: nodesSettings.pollTimeoutSecs.describe(
+      "longest wait for a node's tip, in seconds; then the others judge without it",
+    ),
   })
   .describe(
     "Bitcoin nodes over JSON-RPC that say what has become of blocks; absent: those of jds.bitcoin_node, and without either the tips of the template provider, which tell of no reorganisation",

@@ -93,7 +93,8 @@ describe("a block", () => {
 
   test("is orphaned when another of its height has a hundred confirmations, though the node never had it", () => {
     const bench = new Bench();
-    bench.follow(bench.chain.make());
+    const { hash } = bench.follow(bench.chain.make());
+    expect(bench.burial.confirmations(hash)).toBeUndefined();
     bench.chain.mine(99);
     bench.tell();
     bench.chain.mine(1);

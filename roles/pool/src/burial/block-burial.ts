@@ -88,7 +88,8 @@ const SLOW_LOOK_MS = 60_000;
 interface Followed {
   readonly block: FollowedBlock;
   result: string;
-  confirmations: number;
+  /** Undefined until a node has told its place. */
+  confirmations: number | undefined;
   /** A node has told its place on the tip of the last look. */
   isPlaced: boolean;
 }
@@ -138,7 +139,10 @@ export class BlockBurial {
     return this.#seen;
   }
 
-  /** Confirmations of a block that is followed, 0 for one that is not in the chain; undefined for any other. */
+  /**
+   * Confirmations of a block that is followed, as a node told them last, 0 for one that is not in the chain. Undefined before a
+   * node has, and for any other block.
+   */
   confirmations(hash: Uint8Array): number | undefined {
     return this.#followed.get(hex(hash))?.confirmations;
   }
@@ -166,7 +170,7 @@ export class BlockBurial {
   #follow(block: FollowedBlock, now: number): readonly BurialEffect[] {
     const key = hex(block.hash);
     if (this.#followed.has(key)) return [];
-    this.#followed.set(key, { block, result: block.result, confirmations: 0, isPlaced: false });
+    this.#followed.set(key, { block, result: block.result, confirmations: undefined, isPlaced: false });
     this.#missed = 0;
     this.#due = Math.min(this.#due, now + FIRST_LOOK_MS);
     const [oldest] = this.#followed.values();
@@ -220,9 +224,10 @@ export class BlockBurial {
     const result = judgementOf(place, tip, this.#maturity);
     followed.isPlaced = true;
     followed.result = result;
-    followed.confirmations = place.place === "in-chain" ? place.confirmations : 0;
+    const confirmations = place.place === "in-chain" ? place.confirmations : 0;
+    followed.confirmations = confirmations;
     if (isFinal(result)) this.#followed.delete(hex(hash));
-    return result === before ? [] : [{ type: "judged", hash, result, before, confirmations: followed.confirmations }];
+    return result === before ? [] : [{ type: "judged", hash, result, before, confirmations }];
   }
 
   /** Whether there is a reason to look again soon: a block without a place, or a tip that the node has not got. */

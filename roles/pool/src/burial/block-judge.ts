@@ -68,7 +68,7 @@ export class BlockJudge implements AsyncDisposable {
     this.#take({ type: "tick" });
   }
 
-  /** Confirmations of a block that is followed; undefined for any other. */
+  /** Confirmations of a block that is followed; undefined before a node has told them, and for any other block. */
   confirmations(hash: Uint8Array): number | undefined {
     return this.#burial.confirmations(hash);
   }

@@ -25,7 +25,7 @@ async function nodeAt(height: number, changes: Readonly<Record<string, unknown>>
 
 function asked(...servers: readonly NodeServer[]): ChainNodes {
   const nodes = servers.map(({ url }) => ({ coreRpcUrl: url, coreRpcUser: "user", coreRpcPass: "secret" }));
-  return new ChainNodes({ network: "regtest", nodes, rpcTimeoutSecs: 5 });
+  return new ChainNodes({ network: "regtest", nodes, rpcTimeoutSecs: 5, pollTimeoutSecs: 2 });
 }
 
 const host = ({ url }: NodeServer): string => new URL(url).host;

@@ -8,6 +8,8 @@ export interface ChainNodesSettings {
   /** Most preferred first. */
   readonly nodes: readonly RpcSettings[];
   readonly rpcTimeoutSecs: number;
+  /** Longest wait for a node's tip: the others wait for it. */
+  readonly pollTimeoutSecs: number;
 }
 
 /** A node that has told its tip. */
@@ -30,10 +32,13 @@ export class ChainNodes implements AsyncDisposable {
   readonly #stopping = new AbortController();
 
   /** RangeError for a URL that the config's check would not have let through. */
-  constructor({ network, nodes, rpcTimeoutSecs }: ChainNodesSettings) {
-    const timeoutMs = Math.round(rpcTimeoutSecs * 1000);
+  constructor({ network, nodes, rpcTimeoutSecs, pollTimeoutSecs }: ChainNodesSettings) {
+    const times = {
+      timeoutMs: Math.round(rpcTimeoutSecs * 1000),
+      chainTimeoutMs: Math.round(pollTimeoutSecs * 1000),
+    };
     this.#nodes = nodes.map(
-      (settings) => new BitcoinNode({ url: rpcUrl(settings, network), auth: rpcAuth(settings), network, timeoutMs }),
+      (settings) => new BitcoinNode({ url: rpcUrl(settings, network), auth: rpcAuth(settings), network, ...times }),
     );
   }
 
