@@ -87,11 +87,15 @@ b{target="c",x="}\\""} 8
 `);
   });
 
-  test("lets no target speak for another", () => {
-    const text = 'up{target="b"} 1\nup{x="target=\\"c\\"",target="b",exported_target="d"} 1\n';
+  test("lets no target speak for another, and hands nothing around among watches", () => {
+    const text = `up{target="b"} 1
+up{x="target=\\"c\\"",target="b"} 1
+up{target="b",exported_target="d"} 1
+down{exported_target="d"} 1
+`;
     expect(farmPage("", [of("a", text)])).toBe(`# TYPE up untyped
 up{target="a",exported_target="b"} 1
-up{target="a",x="target=\\"c\\"",exported_target="b",exported_exported_target="d"} 1
+up{target="a",x="target=\\"c\\"",exported_target="b"} 1
 `);
   });
 
