@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_SAMPLES, parseExposition } from "./exposition.ts";
-import { farmPage } from "./farm-page.ts";
+import { farmPage, targetPage } from "./farm-page.ts";
 
 const page = `# HELP sv2_shares_total Shares
 # TYPE sv2_shares_total counter
@@ -72,12 +72,12 @@ describe("a metrics page taken apart", () => {
 });
 
 describe("a page of many targets", () => {
-  const of = (target: string, text: string) => ({ target, page: parseExposition(text) });
-
   test("has each metric once, the own samples as they are and those of targets with their names", () => {
     const own = '# HELP up Up\n# TYPE up gauge\nup{target="a"} 1\n';
     const theirs = "# HELP up Up\n# TYPE up gauge\nup 1\n# TYPE b counter\nb 7 1700\n";
-    expect(farmPage(own, [of("a", theirs), of("c", '# TYPE b counter\nb{x="}\\""} 8\n')])).toBe(`# HELP up Up
+    expect(
+      farmPage(own, [targetPage("a", theirs), targetPage("c", '# TYPE b counter\nb{x="}\\""} 8\n')]),
+    ).toBe(`# HELP up Up
 # TYPE up gauge
 up{target="a"} 1
 
@@ -93,14 +93,14 @@ up{x="target=\\"c\\"",target="b"} 1
 up{target="b",exported_target="d"} 1
 down{exported_target="d"} 1
 `;
-    expect(farmPage("", [of("a", text)])).toBe(`# TYPE up untyped
+    expect(farmPage("", [targetPage("a", text)])).toBe(`# TYPE up untyped
 up{target="a",exported_target="b"} 1
 up{target="a",x="target=\\"c\\"",exported_target="b"} 1
 `);
   });
 
   test("leaves out a metric that is of another type than before", () => {
-    const merged = farmPage("# TYPE a gauge\na 1\n", [of("x", "# TYPE a counter\na 2\nb 3\n")]);
+    const merged = farmPage("# TYPE a gauge\na 1\n", [targetPage("x", "# TYPE a counter\na 2\nb 3\n")]);
     expect(merged).toBe('# TYPE a gauge\na 1\n\n# TYPE b untyped\nb{target="x"} 3\n');
   });
 
@@ -127,7 +127,7 @@ up{target="a",x="target=\\"c\\"",exported_target="b"} 1
       fc.property(pages, (texts) => {
         const merged = farmPage(
           "",
-          texts.map((text, index) => of(`t${index}`, text)),
+          texts.map((text, index) => targetPage(`t${index}`, text)),
         );
         const again = parseExposition(merged);
         expect(again.refused).toBe(0);

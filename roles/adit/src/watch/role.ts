@@ -16,7 +16,7 @@ import { type DialIroh, openLink } from "../operator/role-link.ts";
 import { toTargets } from "../operator/selection.ts";
 import type { NamedTarget } from "../operator/target.ts";
 import { type WatchConfig, watchSource } from "./config.ts";
-import { farmPage, type NamedPage } from "./farm-page.ts";
+import { farmPage, type TargetPage } from "./farm-page.ts";
 import { type WatchSources, watchMetrics } from "./metrics.ts";
 import { targetStatus } from "./status.ts";
 import type { TargetEvent, TargetView } from "./target-board.ts";
@@ -103,8 +103,8 @@ function sourcesOf(watcher: Watcher, fleet: Fleet): WatchSources {
   };
 }
 
-function pagesOf(views: readonly TargetView[]): readonly NamedPage[] {
-  return views.flatMap(({ name, state }) => (state.phase === "up" ? [{ target: name, page: state.answer.page }] : []));
+function pagesOf(views: readonly TargetView[]): readonly TargetPage[] {
+  return views.flatMap(({ state }) => (state.phase === "up" ? [state.answer.page] : []));
 }
 
 function statusOf({ views, breakers, now }: WatchSources): Readonly<Record<string, unknown>> {

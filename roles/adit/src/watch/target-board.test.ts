@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { parseExposition } from "./exposition.ts";
+import { targetPage } from "./farm-page.ts";
 import { TargetBoard } from "./target-board.ts";
 
-const answer = { page: parseExposition("a 1\n"), health: null };
+const answer = { page: targetPage("a", "a 1\n"), health: null };
 const failure = { reason: "gone", isLeftAlone: false };
 
 function board(names: readonly string[], intervalMs = 1000): TargetBoard {

@@ -1,8 +1,8 @@
-import type { Exposition } from "./exposition.ts";
+import type { TargetPage } from "./farm-page.ts";
 
 /** What a target answered. */
 export interface TargetAnswer {
-  readonly page: Exposition;
+  readonly page: TargetPage;
   /** How it is; null when it does not serve that. */
   readonly health: {
     readonly role: string;

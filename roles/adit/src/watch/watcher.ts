@@ -4,7 +4,7 @@ import { reasonText } from "@adit/role-kit";
 import { healthService, metricsService } from "@adit/role-network";
 import type { Fleet } from "../operator/fleet.ts";
 import type { NamedTarget } from "../operator/target.ts";
-import { parseExposition } from "./exposition.ts";
+import { targetPage } from "./farm-page.ts";
 import { type TargetAnswer, TargetBoard, type TargetEvent, type TargetView } from "./target-board.ts";
 
 /** How one look at a target ended. */
@@ -85,7 +85,7 @@ export class Watcher implements AsyncDisposable {
       for (const event of events) onEvent(event);
     };
     try {
-      const answer = await fleet.call(name, ask, { signal });
+      const answer = await fleet.call(name, (...call) => ask(name, call), { signal });
       settle(() => this.#board.answered(name, answer, performance.now()), "ok");
     } catch (error) {
       const isLeftAlone = error instanceof NetworkError && error.code === "breaker-open";
@@ -101,12 +101,15 @@ export class Watcher implements AsyncDisposable {
 }
 
 /** Asks a role for its metrics and how it is. */
-async function ask(caller: Caller, options: CallOptions): Promise<TargetAnswer> {
+async function ask(
+  name: string,
+  [caller, options]: readonly [caller: Caller, options: CallOptions],
+): Promise<TargetAnswer> {
   const [{ body }, health] = await Promise.all([
     clientOf(metricsService, caller).read({}, options),
     clientOf(healthService, caller).check({}, options).catch(unlessServed),
   ]);
-  return { page: parseExposition(body), health };
+  return { page: targetPage(name, body), health };
 }
 
 function unlessServed(error: unknown): null {
