@@ -46,6 +46,11 @@ describe("a metrics page taken apart", () => {
     ]);
   });
 
+  test.each(["0", "-1.", ".5", "+1e-7", "Nan", "NaN", "nan", "+Inf", "-inf"])("takes %s for a number", (value) => {
+    const { families, refused } = parseExposition(`a ${value}`);
+    expect([refused, families.get("a")?.samples]).toEqual([0, [{ name: "a", labels: "", value }]]);
+  });
+
   test.each([
     "up",
     "up{} one",

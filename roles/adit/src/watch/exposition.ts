@@ -29,7 +29,8 @@ export interface Exposition {
 export const MAX_SAMPLES = 20_000;
 
 const LABEL = String.raw`[a-zA-Z_]\w*="(?:[^"\\\p{Cc}]|\\[\\n"])*"`;
-const NUMBER = String.raw`[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?Inf|NaN`;
+/** As Go reads it: prom-client writes `Nan`. */
+const NUMBER = String.raw`[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?[Ii][Nn][Ff]|[Nn][Aa][Nn]`;
 const sampleLine = new RegExp(
   String.raw`^([a-zA-Z_:][\w:]*)(?:\{(?:(${LABEL}(?:,${LABEL})*),?)?\})?[ \t]+(${NUMBER})(?:[ \t]+-?\d+)?$`,
   "u",
