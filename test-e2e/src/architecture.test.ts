@@ -44,7 +44,7 @@ const mayImport: Record<string, readonly string[]> = {
   "roles/jd-client": ["@adit/*", "zod"],
   "roles/template-provider": ["@adit/*", "zod"],
   "roles/mining-device": ["@adit/*", "zod", "tsx"],
-  "roles/adit": ["@adit/*", "tsx"],
+  "roles/adit": ["@adit/*", "tsx", "zod"],
 };
 
 const roleNames = [

@@ -50,7 +50,16 @@ describe.concurrent("adit", () => {
     "shows its commands: $args",
     async ({ args }) => {
       const { code, stdout } = await runAdit(args);
-      for (const command of ["pool", "translator", "template-provider", "mining-device", "demo", "keys", "config"]) {
+      for (const command of [
+        "pool",
+        "translator",
+        "template-provider",
+        "mining-device",
+        "watch",
+        "demo",
+        "keys",
+        "config",
+      ]) {
         expect(stdout).toContain(`adit ${command}`);
       }
       expect(code).toBe(0);

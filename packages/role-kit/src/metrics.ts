@@ -35,6 +35,8 @@ export interface MetricsRegister {
   ): HistogramMetric<Label>;
   /** Runs before each scrape, to set gauges from live state. */
   onCollect(collect: () => void): void;
+  /** Amends the exposition text, by samples that were counted elsewhere; what was registered last amends last. */
+  onExpose(amend: (page: string) => string): void;
   /** The exposition text and its content type. */
   expose(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -43,6 +45,7 @@ export interface MetricsRegister {
 export function metricsRegister(): MetricsRegister {
   const registry = new Registry();
   const collectors: (() => void)[] = [];
+  const amendments: ((page: string) => string)[] = [];
   collectDefaultMetrics({ register: registry });
   return {
     counter: (description) => {
@@ -64,9 +67,13 @@ export function metricsRegister(): MetricsRegister {
     onCollect: (collect) => {
       collectors.push(collect);
     },
+    onExpose: (amend) => {
+      amendments.push(amend);
+    },
     expose: async () => {
       for (const collect of collectors) collect();
-      return { contentType: registry.contentType, body: await registry.metrics() };
+      const page = await registry.metrics();
+      return { contentType: registry.contentType, body: amendments.reduce((text, amend) => amend(text), page) };
     },
   };
 }

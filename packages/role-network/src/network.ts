@@ -94,6 +94,8 @@ export interface Network extends AsyncDisposable {
     hello: ClientHello<P>,
     options: { readonly signal: AbortSignal },
   ): Promise<Sv2Connection<P>>;
+  /** Streams of a protocol name that is no Stratum's, over this process's Iroh node; undefined when it has none. */
+  irohTransport(alpn: string): Transport | undefined;
   /** Listens on the transports the config names; one failing leaves the other up. */
   serve<P extends Protocol>(options: ServeOptions<P>): Promise<Served>;
   /** Listeners and connections, for the role's status document. */
@@ -194,6 +196,10 @@ class RoleNetwork implements Network {
     return this.#iroh?.endpointId ?? null;
   }
 
+  irohTransport(alpn: string): Transport | undefined {
+    return this.#iroh?.current.transport(alpn);
+  }
+
   async dial<P extends Protocol>(
     upstream: DialledUpstream,
     hello: ClientHello<P>,
@@ -217,7 +223,7 @@ class RoleNetwork implements Network {
     signal: AbortSignal,
   ): Promise<Sv2Connection<P>> {
     const { log } = this.#context;
-    const iroh = this.#irohTransport(hello.protocol, upstream.encryption);
+    const iroh = this.#sv2OverIroh(hello.protocol, upstream.encryption);
     const stream = await dialUpstream(
       upstream,
       { tcp: this.#tcp, iroh },
@@ -311,7 +317,7 @@ class RoleNetwork implements Network {
     ];
   }
 
-  #irohTransport(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
+  #sv2OverIroh(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
     return this.#iroh?.current.transport(...this.#namesOf(protocol, encryption));
   }
 

@@ -88,13 +88,14 @@ ${lines.join("\n")}
                  prints the endpoint id of the operator's key, for allowed_peers in a role's [rpc] table
   adit config check FILE [--role ROLE]
                  says what is wrong with a config file, or that nothing is
-  adit status TARGET [--json] [--entries N]
-                 asks a running role how it is
+  adit status TARGET... [--json] [--entries N]
+                 asks running roles how they are
   adit top TARGET... [--interval SECONDS]
                  shows running roles live
   adit control TARGET drain | reload | log-level LEVEL | disconnect CONNECTION
                  stops or changes a running role
                  TARGET: an endpoint id, a ticket, or http://HOST:PORT of a role's monitoring
                  with [--key FILE] [--relay default|disabled|URL] [--timeout SECONDS]
+                 or, in place of TARGET, -c FILE of adit watch, and [--target NAME]... of it; control takes --all, too
 `;
 }

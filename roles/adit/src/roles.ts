@@ -5,6 +5,7 @@ import { poolRole } from "@adit/pool";
 import { type ReferencedRole, runRole } from "@adit/role-kit";
 import { templateProviderRole } from "@adit/template-provider";
 import { translatorRole } from "@adit/translator";
+import { watchRole } from "./watch/role.ts";
 
 /** A role that the command can run. */
 export interface RunnableRole extends ReferencedRole {
@@ -12,7 +13,7 @@ export interface RunnableRole extends ReferencedRole {
   start(argv: readonly string[]): Promise<number>;
 }
 
-/** Every role, in the order work flows: templates, pool, job declaration, translator, miner. */
+/** Every role, in the order work flows: templates, pool, job declaration, translator, miner; and who watches them. */
 export const roles: readonly RunnableRole[] = [
   { ...templateProviderRole, start: (argv) => runRole(templateProviderRole, argv) },
   { ...poolRole, start: (argv) => runRole(poolRole, argv) },
@@ -20,4 +21,5 @@ export const roles: readonly RunnableRole[] = [
   { ...jdClientRole, start: (argv) => runRole(jdClientRole, argv) },
   { ...translatorRole, start: (argv) => runRole(translatorRole, argv) },
   { ...miningDeviceRole, start: (argv) => runRole(miningDeviceRole, argv) },
+  { ...watchRole, start: (argv) => runRole(watchRole, argv) },
 ];

@@ -12,6 +12,8 @@ export interface CommandResult {
 /** A command while it runs. */
 export interface RunningCommand {
   readonly pid: number;
+  /** What it has complained of so far. */
+  stderr(): string;
   /** Resolves when it is over. */
   readonly ended: Promise<CommandResult>;
 }
@@ -27,7 +29,7 @@ export function startNode(args: readonly string[]): RunningCommand {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
-  return { pid: child.pid ?? 0, ended };
+  return { pid: child.pid ?? 0, stderr: () => stderr, ended };
 }
 
 /** Runs the command `adit` from its source to its end. */

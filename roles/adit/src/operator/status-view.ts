@@ -32,7 +32,7 @@ export function renderHead({ role, version, ready, reason, uptime_secs }: Status
   return `${peerText(role)} ${peerText(version)}  up ${formatSeconds(uptime_secs)}  ${state}`;
 }
 
-/** Hashrate, shares, upstream, channels, miners, blocks: each that the document has. */
+/** Hashrate, shares, upstream, channels, miners, blocks, targets: each that the document has. */
 export function renderTotals({ document, cut }: StatusAnswer): readonly string[] {
   const lines: string[] = [];
   const hashrate = document["hashrate"];
@@ -57,6 +57,7 @@ const counts = [
   ["channels_open", "channels"],
   ["miners", "miners"],
   ["blocks_found", "blocks"],
+  ["targets", "targets"],
 ] as const;
 
 /** The connections of a document that are up, upstream first. */

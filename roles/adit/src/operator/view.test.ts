@@ -80,7 +80,13 @@ describe("a status on paper", () => {
 });
 
 describe("the live view", () => {
-  const entry = { name: "here", status: undefined, sharesPerMinute: undefined, trouble: null };
+  const entry = {
+    name: "here",
+    status: undefined,
+    sharesPerMinute: undefined,
+    trouble: null,
+    breaker: "closed",
+  } as const;
 
   test("shows each target, fits the terminal, and says what is not shown", () => {
     const connections = Array.from({ length: 12 }, (_, id) => ({ ...connection, id }));
@@ -102,6 +108,19 @@ describe("the live view", () => {
     );
     expect(lines.slice(0, 2)).toEqual(["here  no answer, last: pool 0.1.0  up 90 s  ready", "  timed out"]);
     expect(lines.slice(-3)).toEqual(["here  no answer", "  refused", ""]);
+  });
+
+  test("says when a target is left alone, and when it is on trial", () => {
+    const trouble = "refused";
+    const lines = renderTop(
+      [
+        { ...entry, trouble, breaker: "open" },
+        { ...entry, status: full, trouble, breaker: "half-open" },
+      ],
+      200,
+    );
+    expect(lines[0]).toBe("here  no answer, breaker open: left alone for a while");
+    expect(lines[3]).toBe("here  no answer, breaker half-open: on trial, last: pool 0.1.0  up 90 s  ready");
   });
 });
 

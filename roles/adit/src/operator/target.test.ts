@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseTarget, relaysFor } from "./operator.ts";
+import { nameTargets, parseTarget, relaysFor } from "./target.ts";
 
 const id = "da977218a7c1c89ac1515b4b584af8c554f6724e34ea1ba030ebb4ad4ea15e55";
 const relay = "https://relay.example.org/";
@@ -24,4 +24,10 @@ describe("a target", () => {
   ])("of %j takes the relays %j", (texts, relays) => {
     expect(relaysFor(texts.map(parseTarget))).toEqual(relays);
   });
+});
+
+test("targets of a command line have short names, each another", () => {
+  const named = nameTargets(["http://127.0.0.1:1", id, `${id}?addr=192.0.2.1:5`, "http://127.0.0.1:1"]);
+  expect(named.map(({ name }) => name)).toEqual(["127.0.0.1:1", "da977218a7…", "da977218a7… (2)", "127.0.0.1:1 (2)"]);
+  expect(named[2]).toMatchObject({ text: `${id}?addr=192.0.2.1:5`, target: { kind: "iroh" } });
 });
