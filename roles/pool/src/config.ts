@@ -2,6 +2,7 @@ import { checkJds, jdsSettings } from "@adit/job-declarator";
 import {
   channelSettings,
   checkExtensions,
+  checkMiningLimits,
   checkRewardScript,
   extensionSettings,
   templateProviderType,
@@ -82,6 +83,7 @@ export const poolConfig = z.strictObject(shape).superRefine((config, context) =>
   const { coinbaseRewardScript: descriptor, network } = config;
   checkRewardScript({ descriptor, network }, ["coinbaseRewardScript"], context);
   checkExtensions(config, context);
+  checkMiningLimits(config, context);
   checkJobDeclaration(config, context);
 });
 

@@ -1,5 +1,5 @@
 import { type ChannelLimits, defaultChannelLimits } from "@adit/channels";
-import { miningLimits, toChannelLimits } from "@adit/mining-shell";
+import { type ChannelRun, miningLimits, toChannelLimits } from "@adit/mining-shell";
 import { z } from "zod";
 
 const { maxWaitingChannels, ...others } = miningLimits;
@@ -41,9 +41,9 @@ export const poolLimits = z
 export type PoolLimits = z.output<typeof poolLimits>;
 
 /** The limits as the mining core takes them. */
-export function toPoolLimits(limits: PoolLimits, maxPastJobs: number | undefined): ChannelLimits {
+export function toPoolLimits(limits: PoolLimits, run: ChannelRun): ChannelLimits {
   return {
-    ...toChannelLimits(limits, maxPastJobs),
+    ...toChannelLimits(limits, run),
     workSelectionChannels: limits.maxWorkSelectionChannels,
     customJobsPerSecond: limits.customJobsPerSecond,
     customJobBurst: limits.customJobBurst,
