@@ -217,13 +217,11 @@ export class JdClient {
   }
 
   #status(): Record<string, unknown> {
-    const { listeners, connections } = this.#parts.network.status();
     const templates = this.#templates?.status();
     return {
       ...this.#core.status(),
       template_provider: { state: templates?.upstream.state ?? "connecting", reason: templates?.away ?? null },
-      listeners,
-      connections,
+      ...this.#parts.network.status(),
     };
   }
 }

@@ -267,6 +267,25 @@ describe("over Iroh", () => {
     }
   });
 
+  test("an operator breaks off another, and himself", async () => {
+    await using scene = await Scene.open();
+    const otherKey = new Uint8Array(randomBytes(32));
+    scene.setAllowedPeers([scene.operatorKey, otherKey].map(endpointIdOf));
+    await using other = await scene.overIroh(otherKey);
+    const watching = clientOf(metricsService, other).watch({ interval_secs: 60 }, now)[Symbol.asyncIterator]();
+    await watching.next();
+    const idOf = () => scene.network.status().rpc_connections.map(({ id }) => Number(id));
+    const [first = 0] = idOf();
+    await using caller = await scene.overIroh();
+    const control = clientOf(controlService, caller);
+    expect(await control.disconnect({ id: first }, now)).toEqual({ peer: endpointIdOf(otherKey) });
+    await expect(watching.next()).rejects.toMatchObject({ code: "going-away" });
+    await vi.waitFor(() => expect(idOf()).not.toContain(first));
+    const [own = 0] = idOf();
+    expect(await control.disconnect({ id: own }, now)).toEqual({ peer: endpointIdOf(scene.operatorKey) });
+    await vi.waitFor(() => expect(idOf()).toEqual([]));
+  });
+
   test("nothing is served, and no node is started, while nobody may call", async () => {
     await using scene = await Scene.open({ allowedPeers: [] });
     expect(scene.network.endpointId).toBeNull();
