@@ -146,6 +146,10 @@ describe("a rotated key", () => {
     await using server = await role.start();
     await using miner = await client();
     expect(server.network.endpointId).toBe(endpointId);
+    expect(server.network.status().listeners).toMatchObject([
+      { endpoint_id: endpointId, identity: "current" },
+      { endpoint_id: former.endpointId, identity: "former" },
+    ]);
     const [currentTicket = "", formerTicket = ""] = server.tickets();
     expect([currentTicket, formerTicket].map((ticket) => parseTicket(ticket).endpointId)).toEqual([
       endpointId,
@@ -174,12 +178,17 @@ describe("a rotated key", () => {
     const [oldTicket = ""] = server.tickets();
     await using before = await miner.dial(oldTicket);
     expect(await role.reload()).toBe(false);
+    expect(server.network.status().listeners).toMatchObject([{ identity: "current" }]);
     const { endpointId, former } = await role.rotate();
     expect(await role.reload()).toBe(true);
     expect(await role.reload()).toBe(false);
     expect(server.network.endpointId).toBe(endpointId);
     const ids = server.tickets().map((ticket) => parseTicket(ticket).endpointId);
     expect(new Set(ids)).toEqual(new Set([former.endpointId, endpointId]));
+    expect(server.network.status().listeners).toMatchObject([
+      { endpoint_id: former.endpointId, identity: "former" },
+      { endpoint_id: endpointId, identity: "current" },
+    ]);
     await using byOld = await miner.dial(oldTicket);
     await using byNew = await miner.dial(server.tickets()[ids.indexOf(endpointId)] ?? "");
     expect([byOld.info().endpointId, byNew.info().endpointId]).toEqual([former.endpointId, endpointId]);

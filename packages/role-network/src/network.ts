@@ -282,7 +282,9 @@ class RoleNetwork implements Network {
 
   status(): NetworkStatus {
     return {
-      listeners: [...this.#listening].flatMap((listeners) => listeners.status().map(listenerStatus)),
+      listeners: [...this.#listening].flatMap((listeners) =>
+        listeners.status().map((one) => this.#listenerStatus(one)),
+      ),
       connections: this.#live().map(({ info, direction }) => connectionStatus(info, direction)),
       rpc_connections: (this.#rpc?.connections() ?? []).map(rpcConnectionStatus),
     };
@@ -313,6 +315,13 @@ class RoleNetwork implements Network {
     await Promise.allSettled([...this.#dialled].map((connection) => connection[Symbol.asyncDispose]()));
     await this.#rpc?.[Symbol.asyncDispose]();
     await this.#iroh?.[Symbol.asyncDispose]();
+  }
+
+  /** With which of its two identities a process that has rotated its key listens there; null for other transports. */
+  #listenerStatus(listener: ListenerStatus): Readonly<Record<string, unknown>> {
+    const { endpointId } = listener;
+    const identity = endpointId === null ? null : endpointId === this.endpointId ? "current" : "former";
+    return { ...listenerStatus(listener), identity };
   }
 
   #disconnectOther(id: number): string | null {

@@ -68,9 +68,19 @@ export function connectionsOf(document: Document): readonly (ConnectionStatus & 
   return all.toSorted((a, b) => Number(b.direction === "upstream") - Number(a.direction === "upstream"));
 }
 
-function renderListener(listener: Document): string {
-  const { transport, state, address, error } = listener as Record<"transport" | "state" | "address" | "error", unknown>;
-  return [transport, address, state, error]
+interface ListenerWords extends Document {
+  readonly transport?: unknown;
+  readonly state?: unknown;
+  readonly address?: unknown;
+  readonly error?: unknown;
+  readonly identity?: unknown;
+}
+
+function renderListener(listener: ListenerWords): string {
+  const { transport, state, address, error, identity } = listener;
+  // The current one is nothing to remark on; the former is dialled by those who are to be given the new one.
+  const former = identity === "former" ? "former" : undefined;
+  return [transport, address, state, former, error]
     .filter((part) => typeof part === "string")
     .map((part) => peerText(part))
     .join("  ");

@@ -55,6 +55,14 @@ describe("a status on paper", () => {
     expect(renderStatus(own).at(-1)).toBe("      40  from 192.0.2.1:4444  tcp noise");
   });
 
+  test("marks where a former key is answered", () => {
+    const listeners = ["current", "former"].map((identity) => ({ transport: "iroh", state: "listening", identity }));
+    expect(renderStatus(answer({ listeners })).slice(-2)).toEqual([
+      "  listening  iroh  listening",
+      "  listening  iroh  listening  former",
+    ]);
+  });
+
   test("names miners over Stratum V1 and operators by what they are broken off by", () => {
     const document = {
       miners: [
