@@ -65,5 +65,4 @@ export {
   validateShare,
 } from "./server/share-validation.ts";
 export type { ChannelStatus, ConnectionStatus, MiningServerStatus } from "./server/status.ts";
-export { TokenBucket } from "./token-bucket.ts";
 export { defaultVardiffOptions, Vardiff, type VardiffChannel, type VardiffOptions } from "./vardiff.ts";
