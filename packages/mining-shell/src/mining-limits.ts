@@ -5,21 +5,13 @@ import {
   type OutboundLimits,
   shareBurstFor,
 } from "@adit/channels";
+import { boundedKeys } from "@adit/role-kit";
 import { listenLimits } from "@adit/role-network";
 import { z } from "zod";
 
+const { count, seconds } = boundedKeys({ count: 1_000_000_000, seconds: 1_000_000 });
+
 const channel = defaultChannelLimits;
-
-const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
-  z.int().min(1).max(1_000_000_000).default(fallback).describe(meaning);
-
-const seconds = (fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
-  z
-    .number()
-    .positive()
-    .max(1_000_000)
-    .default(fallbackMs / 1000)
-    .describe(`${meaning}, in seconds`);
 
 const limits = {
   ...listenLimits,

@@ -1,7 +1,7 @@
 import { WORKER_HASHRATE_TRACKING } from "@adit/codec";
 import { defaultListenLimits } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey } from "@adit/noise";
-import { checkRpc, checkUpstream, irohSettings, processSettings, upstreamSettings } from "@adit/role-kit";
+import { boundedKeys, checkRpc, checkUpstream, irohSettings, processSettings, upstreamSettings } from "@adit/role-kit";
 import { fallbackSettings } from "@adit/role-network";
 import { defaultSv1Limits, type Sv1Limits } from "@adit/sv1";
 import { z } from "zod";
@@ -62,16 +62,7 @@ const upstream = z
 /** One pool to dial, and the account there. */
 export type TranslatorUpstream = z.output<typeof upstream>;
 
-const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
-  z.int().min(1).max(1_000_000).default(fallback).describe(meaning);
-const seconds = (fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
-  z
-    .number()
-    .positive()
-    .max(86_400)
-    .default(fallbackMs / 1000)
-    .describe(`${meaning}, in seconds`);
-
+const { count, seconds } = boundedKeys({ count: 1_000_000, seconds: 86_400 });
 const limits = z
   .strictObject({
     maxMiners: count(defaultListenLimits.maxConnections, "miners' connections at once"),
