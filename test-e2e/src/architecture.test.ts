@@ -26,6 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   ],
   "packages/bitcoin-node": ["@adit/bitcoin", "undici", "zeromq", "zod"],
   "packages/share-store": ["kysely", "libsql"],
+  "packages/data-folder": ["libsql"],
   "packages/role-kit": ["pino", "pino-pretty", "prom-client", "zod", "smol-toml", "fastify", "fastest-levenshtein"],
   "packages/role-network": ["@adit/*", "zod"],
   "packages/mining-shell": [

@@ -71,7 +71,7 @@ export const declaratorNodes = z
       .string()
       .min(1)
       .default("jd-server")
-      .describe("folder for solved blocks (blocks/HEIGHT-HASH.hex); for one process at a time"),
+      .describe("folder for solved blocks (blocks/HEIGHT-HASH.hex); for one process at a time, which locks it"),
     mempoolUpdateIntervalSecs: z
       .number()
       .min(0.1)
