@@ -7,15 +7,17 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** What docs/architecture.md says each package may import. Tests may use more. */
 const mayImport: Record<string, readonly string[]> = {
+  "packages/token-bucket": [],
   "packages/codec": [],
   "packages/noise": ["@noble/*", "@scure/*"],
   "packages/bitcoin": ["@noble/hashes", "@scure/*"],
   "packages/fast-crypto": ["@adit/noise", "@adit/bitcoin", "sodium-native", "tiny-secp256k1"],
-  "packages/channels": ["@adit/codec", "@adit/bitcoin"],
-  "packages/sv1": ["@adit/bitcoin", "zod"],
+  "packages/channels": ["@adit/codec", "@adit/bitcoin", "@adit/token-bucket"],
+  "packages/sv1": ["@adit/bitcoin", "@adit/token-bucket", "zod"],
   "packages/network-helpers": [
     "@adit/codec",
     "@adit/noise",
+    "@adit/token-bucket",
     "@noble/curves",
     "@scure/base",
     "@number0/iroh",
@@ -24,6 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   ],
   "packages/bitcoin-node": ["@adit/bitcoin", "undici", "zeromq", "zod"],
   "packages/share-store": ["kysely", "libsql"],
+  "packages/data-folder": ["libsql"],
   "packages/role-kit": ["pino", "pino-pretty", "prom-client", "zod", "smol-toml", "fastify", "fastest-levenshtein"],
   "packages/role-network": ["@adit/*", "zod"],
   "packages/mining-shell": [

@@ -21,6 +21,8 @@ let poolTicket: string;
 /** The `[rpc]` table that lets the operator's key call everything over Iroh. */
 const rpc = (allowed: string): string => `\n[rpc]\nallowed_peers = ["${allowed}"]\n`;
 
+const RPC_OVER_HTTP = '\n[rpc]\nhttp = ["health", "status", "metrics", "control"]\n';
+
 /** The ticket that a role with RPC logs at its start. */
 async function ticketOf(role: TestRole): Promise<string> {
   return (JSON.parse(await role.logged(/rpc served over iroh/)) as { readonly ticket: string }).ticket;
@@ -39,7 +41,7 @@ beforeAll(async () => {
     return `${translatorToml(folder, [upstream(pool, "tcp")])}${rpc(operator)}`;
   });
   // Without one the translator lets its upstream go.
-  miner = await stage.start("mining-device", () => sv1MinerToml(translator));
+  miner = await stage.start("mining-device", () => `${sv1MinerToml(translator)}${RPC_OVER_HTTP}`);
   [poolTicket, translatorTicket] = await Promise.all([ticketOf(pool), ticketOf(translator)]);
 });
 
@@ -121,8 +123,30 @@ describe("an operator", () => {
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining("no connection has the id 1000000")]);
   });
 
+  test("breaks off a miner over Stratum V1, from either side", async () => {
+    const minerId = async () => (await translator.status()).miners[0]?.id;
+    const before = await minerId();
+    const peer = /^disconnected 127\.0\.0\.1:\d+\n$/;
+    const { code, stdout } = await runAdit(["control", translatorTicket, "disconnect", String(before), "--key", key]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(peer)]);
+    await until("it is back under another id", async () => {
+      const after = await minerId();
+      return after !== undefined && after !== before;
+    });
+    const connectionId = async () => (await miner.status()).connections[0]?.connection_id;
+    const own = await until("the device is connected", async () => (await connectionId()) ?? undefined);
+    const url = `http://${miner.monitoringAddress}`;
+    expect(await runAdit(["control", url, "disconnect", String(own), "--key", key])).toMatchObject({ code: 0 });
+    await until("another connection", async () => {
+      const after = await connectionId();
+      return typeof after === "number" && after !== own;
+    });
+  });
+
   test("has a role read its config anew, and hands his rights over by it", async () => {
     const reload = (by: string) => runAdit(["control", translatorTicket, "reload", "--key", by]);
+    // The level that was set before is not the file's.
+    expect(await reload(key)).toMatchObject({ code: 0, stdout: "applied\nin force: log_level\n" });
     expect(await reload(key)).toMatchObject({ code: 0, stdout: "unchanged\n" });
     const successor = join(keys, "successor.key");
     const id = (await runAdit(["keys", "rpc", "--key", successor])).stdout.trim();

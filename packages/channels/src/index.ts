@@ -52,7 +52,7 @@ export {
   JobStore,
   type TemplateOrigin,
 } from "./server/job-store.ts";
-export { type ChannelLimits, defaultChannelLimits } from "./server/limits.ts";
+export { type ChannelLimits, defaultChannelLimits, shareBurstFor } from "./server/limits.ts";
 export { MiningServer } from "./server/mining-server.ts";
 export { type ShareCounts, WORK_OF_DIFFICULTY_1 } from "./server/share-accounting.ts";
 export {
@@ -65,5 +65,4 @@ export {
   validateShare,
 } from "./server/share-validation.ts";
 export type { ChannelStatus, ConnectionStatus, MiningServerStatus } from "./server/status.ts";
-export { TokenBucket } from "./token-bucket.ts";
 export { defaultVardiffOptions, Vardiff, type VardiffChannel, type VardiffOptions } from "./vardiff.ts";

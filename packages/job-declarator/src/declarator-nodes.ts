@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Hash, hash, type Network } from "@adit/bitcoin";
 import { type BitcoinNode, MempoolIndex, NodeError } from "@adit/bitcoin-node";
+import { type FolderLock, lockFolder } from "@adit/data-folder";
 import type { RoleContext } from "@adit/role-kit";
 import { type NodeStatus, RoleNodes, type SubmissionStatus, type SubmittedBlock } from "@adit/role-nodes";
 import type { CheckVerdict } from "./core/effects.ts";
@@ -26,6 +27,7 @@ const TEMPLATE_ALARM_SECS = 3 * TEMPLATE_INTERVAL_SECS;
 /** What the nodes know and say, for one job-declarator server: the tip, transactions, verdicts; and where blocks go. */
 export class DeclaratorNodes implements AsyncDisposable {
   readonly #nodes: RoleNodes;
+  readonly #lock: FolderLock;
   readonly #settings: DeclaratorNodeSettings;
   readonly #log: RoleContext["log"];
   readonly #stopping = new AbortController();
@@ -36,13 +38,22 @@ export class DeclaratorNodes implements AsyncDisposable {
   /** Blocks are handed over one at a time. */
   #submitting: Promise<void> = Promise.resolve();
 
-  private constructor(nodes: RoleNodes, settings: DeclaratorNodeSettings, log: RoleContext["log"]) {
+  private constructor(
+    { nodes, lock }: { readonly nodes: RoleNodes; readonly lock: FolderLock },
+    settings: DeclaratorNodeSettings,
+    log: RoleContext["log"],
+  ) {
     this.#nodes = nodes;
+    this.#lock = lock;
     this.#settings = settings;
     this.#log = log;
   }
 
-  /** Opens the folder of blocks. Nodes are asked from {@link start} on. Errors of the file system as they are. */
+  /**
+   * Opens the folder of blocks, which no other process may use. Nodes are asked from {@link start} on.
+   *
+   * @throws FolderLockError; errors of the file system as they are.
+   */
   static async open(
     settings: DeclaratorNodeSettings,
     network: Network,
@@ -55,8 +66,14 @@ export class DeclaratorNodes implements AsyncDisposable {
       emptyTemplateAfterSecs: EMPTY_TEMPLATE_AFTER_SECS,
     };
     const blocksFolder = join(settings.dataPath, "blocks");
-    const nodes = await RoleNodes.open(following, { log, metrics, role: "jd_server", blocksFolder });
-    return new DeclaratorNodes(nodes, settings, log);
+    const lock = await lockFolder(settings.dataPath);
+    try {
+      const nodes = await RoleNodes.open(following, { log, metrics, role: "jd_server", blocksFolder });
+      return new DeclaratorNodes({ nodes, lock }, settings, log);
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Begins to follow the nodes. Called once. */
@@ -139,6 +156,7 @@ export class DeclaratorNodes implements AsyncDisposable {
     this.#stopping.abort();
     await this.#refreshing;
     await this.#nodes[Symbol.asyncDispose]();
+    this.#lock[Symbol.dispose]();
   }
 
   async #byWtxid(hashes: readonly Hash[]): Promise<readonly (KnownTransaction | undefined)[]> {

@@ -195,6 +195,7 @@ describe("a job-declarator server with two nodes", () => {
       bitcoinNode: { nodes, dataPath: folder, pollIntervalSecs: 0.05 },
     }).bitcoinNode!;
     await using pool = await embed({ bitcoinNode });
+    await expect(embed({ bitcoinNode })).rejects.toMatchObject({ code: "data-path-in-use" });
     await using client = await pool.client();
     const { miningJobToken } = await client.token();
     const message = declaration({ token: miningJobToken });

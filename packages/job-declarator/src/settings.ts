@@ -1,14 +1,11 @@
 import type { Network } from "@adit/bitcoin";
 import { followedNodeSettings, nodesProblems, nodesSettings } from "@adit/bitcoin-node";
-import { address, transportKind } from "@adit/role-kit";
+import { address, boundedKeys, transportKind } from "@adit/role-kit";
 import { type ListenLimitSettings, listenLimits, type ServerSettings } from "@adit/role-network";
 import { z } from "zod";
 import type { DeclaratorLimits } from "./core/limits.ts";
 
-const count = (fallback: number, meaning: string, max = 1_000_000): z.ZodDefault<z.ZodInt> =>
-  z.int().min(1).max(max).default(fallback).describe(meaning);
-const seconds = (fallback: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
-  z.number().positive().max(3_600).default(fallback).describe(`${meaning}, in seconds`);
+const { count, seconds } = boundedKeys({ count: 1_000_000, seconds: 3_600 });
 
 /** The `[limits]` table of a job-declarator server. */
 export const declaratorLimits = z
@@ -19,8 +16,8 @@ export const declaratorLimits = z
       16,
       "clients at once from one IPv4 address, IPv6 /64 or endpoint id: each may send megabytes, and have them checked",
     ),
-    firstRequestSecs: seconds(30, "longest wait for a client's first request for a token"),
-    frameTimeoutSecs: seconds(60, "longest wait for the rest of a frame, however large, from its header on"),
+    firstRequestSecs: seconds(30_000, "longest wait for a client's first request for a token"),
+    frameTimeoutSecs: seconds(60_000, "longest wait for the rest of a frame, however large, from its header on"),
     maxTokensPerConnection: count(4, "tokens one client holds that it has not declared a job with", 1_000),
     maxTokens: count(4_096, "the same of all clients; further requests wait"),
     tokensPerSecond: z
@@ -33,9 +30,9 @@ export const declaratorLimits = z
     maxHeldTokenRequests: count(8, "requests for tokens of one client that may wait; it is closed beyond them", 1_000),
     maxPendingDeclarations: count(64, "declarations at once that are not answered", 1_000),
     maxPendingDeclarationsPerConnection: count(2, "the same of one client", 64),
-    missingTransactionsTimeoutSecs: seconds(30, "longest wait for transactions a client was asked for"),
-    tipWaitSecs: seconds(5, "longest wait for a block that a client's node has seen and ours has not"),
-    declarationTimeoutSecs: seconds(90, "longest time from a declaration to its answer"),
+    missingTransactionsTimeoutSecs: seconds(30_000, "longest wait for transactions a client was asked for"),
+    tipWaitSecs: seconds(5_000, "longest wait for a block that a client's node has seen and ours has not"),
+    declarationTimeoutSecs: seconds(90_000, "longest time from a declaration to its answer"),
     maxDeclaredJobs: count(1_024, "declared jobs that solutions are tried with"),
     maxDeclaredJobsPerConnection: count(16, "the same of one client, the newest", 1_000),
     maxDeclaredJobBytes: z
@@ -74,7 +71,7 @@ export const declaratorNodes = z
       .string()
       .min(1)
       .default("jd-server")
-      .describe("folder for solved blocks (blocks/HEIGHT-HASH.hex); for one process at a time"),
+      .describe("folder for solved blocks (blocks/HEIGHT-HASH.hex); for one process at a time, which locks it"),
     mempoolUpdateIntervalSecs: z
       .number()
       .min(0.1)

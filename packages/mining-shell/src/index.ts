@@ -1,5 +1,12 @@
 export type { MinerEffect, MinerInput, MiningCore } from "./core.ts";
-export { type MiningLimitSettings, miningLimits, toChannelLimits } from "./mining-limits.ts";
+export {
+  type ChannelRun,
+  checkMiningLimits,
+  type MiningLimitSettings,
+  miningLimits,
+  toChannelLimits,
+  toOutboundLimits,
+} from "./mining-limits.ts";
 export {
   type ChannelSettings,
   channelSettings,

@@ -1,7 +1,7 @@
 import { REQUIRES_FIXED_VERSION, REQUIRES_VERSION_ROLLING, REQUIRES_WORK_SELECTION } from "@adit/codec";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { miningLimits, toChannelLimits } from "./mining-limits.ts";
+import { checkMiningLimits, miningLimits, toChannelLimits, toOutboundLimits } from "./mining-limits.ts";
 import {
   channelSettings,
   checkExtensions,
@@ -18,7 +18,10 @@ const config = z
     maxPastJobs: z.exactOptional(z.int()),
     limits: z.strictObject(miningLimits).prefault({}),
   })
-  .superRefine(checkExtensions);
+  .superRefine((settings, context) => {
+    checkExtensions(settings, context);
+    checkMiningLimits(settings, context);
+  });
 
 function problems(schema: z.ZodType, value: unknown): readonly string[] {
   return schema.safeParse(value).error?.issues.map(({ path, message }) => `${path.join(".")}: ${message}`) ?? [];
@@ -26,14 +29,46 @@ function problems(schema: z.ZodType, value: unknown): readonly string[] {
 
 describe("the settings of a role that serves miners", () => {
   test("become the core's options, with the default number of past jobs for 0", () => {
-    const options = toServerOptions(config.parse({ ackIntervalSecs: 2, maxPastJobs: 0, limits: { shareBurst: 3 } }));
-    expect(options).toMatchObject({ sharesPerMinute: 6, ackIntervalMs: 2000, limits: { shareBurst: 3, pastJobs: 32 } });
+    const options = toServerOptions(config.parse({ ackIntervalSecs: 2, maxPastJobs: 0, limits: { shareBurst: 30 } }));
+    expect(options).toMatchObject({
+      sharesPerMinute: 6,
+      ackIntervalMs: 2000,
+      limits: { shareBurst: 30, pastJobs: 32 },
+    });
     expect(toServerOptions(config.parse({ maxPastJobs: 9 })).limits.pastJobs).toBe(9);
   });
 
   test("have a limit for each of the core's", () => {
     const { limits } = config.parse({});
-    expect(Object.values(toChannelLimits(limits, 1)).every((limit) => Number.isFinite(limit))).toBe(true);
+    expect(
+      Object.values(toChannelLimits(limits, { sharesPerMinute: 6, maxPastJobs: 1 })).every((limit) =>
+        Number.isFinite(limit),
+      ),
+    ).toBe(true);
+  });
+
+  test("let through at once what the lasting rate gives in a minute, unless the file says otherwise", () => {
+    const burst = (settings: object): number => toServerOptions(config.parse(settings)).limits.shareBurst;
+    expect(burst({ sharesPerMinute: 0.5 })).toBe(60);
+    expect(burst({})).toBe(60);
+    expect(burst({ sharesPerMinute: 240 })).toBe(2400);
+    expect(burst({ sharesPerMinute: 240, limits: { shareRateFactor: 2 } })).toBe(480);
+    expect(burst({ sharesPerMinute: 240, limits: { shareBurst: 240 } })).toBe(240);
+    expect(problems(config, { sharesPerMinute: 240, limits: { shareBurst: 239 } })).toEqual([
+      expect.stringMatching(/^limits.shareBurst: expected at least shares_per_minute \(240\)/),
+    ]);
+  });
+
+  test("have room for the replies to a burst", () => {
+    const outbound = (settings: object) => {
+      const parsed = config.parse(settings);
+      return toOutboundLimits(parsed.limits, parsed);
+    };
+    expect(outbound({})).toEqual({ maxMessages: 316, maxBytes: 1 << 20 });
+    expect(outbound({ sharesPerMinute: 240 })).toEqual({ maxMessages: 2656, maxBytes: 1 << 20 });
+    expect(outbound({ limits: { shareBurst: 99_744 } })).toEqual({ maxMessages: 100_000, maxBytes: 6_400_000 });
+    const limits = { maxOutboundMessages: 3, maxOutboundBytes: 500 };
+    expect(outbound({ limits })).toEqual({ maxMessages: 3, maxBytes: 500 });
   });
 
   test("tell miners what the listener grants", () => {

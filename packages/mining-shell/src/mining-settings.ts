@@ -99,7 +99,7 @@ export function checkExtensions(settings: ExtensionSettings, context: z.core.$Re
   }
 }
 
-/** What the config of a role that serves miners says of that; `maxPastJobs` 0 means the default. */
+/** What the config of a role that serves miners says of that; `maxPastJobs` 0 means the default. Check it with {@link checkMiningLimits}. */
 export interface MiningSettings extends ChannelSettings, ExtensionSettings {
   readonly maxPastJobs?: number;
   readonly limits: MiningLimitSettings;
@@ -120,7 +120,7 @@ export function toServerOptions(
     minHashrate,
     vardiff: defaultVardiffOptions,
     versionRollingAllowed,
-    limits: toChannelLimits(settings.limits, settings.maxPastJobs === 0 ? undefined : settings.maxPastJobs),
+    limits: toChannelLimits(settings.limits, settings),
   };
 }
 

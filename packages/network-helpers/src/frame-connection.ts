@@ -52,7 +52,7 @@ export interface FrameConnection extends AsyncDisposable {
 const NO_HOLDS: Holds = { now: 0, total: 0, longestMs: 0 };
 let lastId = 0;
 
-/** A number for a new connection. */
+/** A number for a new connection, of any protocol: in a process no two have the same. */
 export function nextConnectionId(): number {
   return ++lastId;
 }

@@ -4,7 +4,7 @@ export type { ByteStream, Listener, StreamInfo, Transport } from "./byte-stream.
 export { aborted, Deadline, within } from "./deadline.ts";
 export { type DialSv2Options, dialSv2, type Sv2Client } from "./dial-sv2.ts";
 export { abortError, NetworkError, type NetworkErrorCode, printable } from "./errors.ts";
-export type { ConnectionInfo, FrameConnection } from "./frame-connection.ts";
+export { type ConnectionInfo, type FrameConnection, nextConnectionId } from "./frame-connection.ts";
 export type { FrameReader } from "./frame-reader.ts";
 export type { FrameWriter } from "./frame-writer.ts";
 export { HandshakeGate, type HandshakeGateOptions } from "./handshake-gate.ts";

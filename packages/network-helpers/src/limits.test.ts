@@ -3,7 +3,6 @@ import { describe, expect, test } from "vitest";
 import { Backoff } from "./backoff.ts";
 import { formatHostPort, parseHostPort } from "./host-port.ts";
 import { defaultListenLimits, SourceLimits, sourceKey } from "./source-limits.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 describe("Backoff", () => {
   test("doubles its bound from the least to the most, and starts again after a success", () => {
@@ -25,16 +24,6 @@ describe("Backoff", () => {
       }),
       { numRuns: 10 },
     );
-  });
-});
-
-describe("TokenBucket", () => {
-  test("lets the burst through, then the rate, and is not fooled by a clock that stands still or goes back", () => {
-    const bucket = new TokenBucket({ burst: 3, perSec: 2 }, 0);
-    expect([0, 0, 0, 0].map((now) => bucket.take(now))).toEqual([true, true, true, false]);
-    expect([499, 500, 500, 400].map((now) => bucket.take(now))).toEqual([false, true, false, false]);
-    expect(bucket.isFull(1000)).toBe(false);
-    expect(bucket.isFull(10_000)).toBe(true);
   });
 });
 

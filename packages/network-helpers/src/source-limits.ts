@@ -1,6 +1,6 @@
+import { TokenBucket } from "@adit/token-bucket";
 import type { StreamInfo } from "./byte-stream.ts";
 import { parseHostPort } from "./host-port.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 /** How many connections, and how fast, a listener takes. All but the deadlines are counted over all transports at once. */
 export interface ListenLimits {
@@ -142,8 +142,8 @@ export class SourceLimits {
   }
 
   #newBucket(now: number): TokenBucket {
-    const { newPerSourceBurst: burst, newPerSourcePerSec: perSec } = this.#limits;
-    return new TokenBucket({ burst, perSec }, now);
+    const { newPerSourceBurst: burst, newPerSourcePerSec: perSecond } = this.#limits;
+    return new TokenBucket({ burst, perSecond }, now);
   }
 
   /** Forgets sources that are as good as new, so that the map is bounded by what a few seconds can bring. */

@@ -11,11 +11,11 @@ import {
   type SetupConnectionSuccess,
   type Tlv,
 } from "@adit/codec";
+import { TokenBucket } from "@adit/token-bucket";
 import { GRACE_MS, within } from "./deadline.ts";
 import { NetworkError } from "./errors.ts";
 import type { ConnectionInfo, FrameConnection } from "./frame-connection.ts";
 import { iterateOnce } from "./once.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 /** A message as it came. SetupConnection, RequestExtensions and their answers never appear here. */
 export interface Received<P extends Protocol> {
@@ -88,7 +88,7 @@ export interface TypedConnectionOptions<P extends Protocol> {
 }
 
 /** Frames a peer may send that nobody knows, and how many more each second (one a minute). */
-const UNKNOWN_FRAMES = { burst: 10, perSec: 1 / 60 };
+const UNKNOWN_FRAMES = { burst: 10, perSecond: 1 / 60 };
 
 /** The Sv2Connection over a FrameConnection; takes it over. */
 export class TypedConnection<P extends Protocol> implements Sv2Connection<P> {

@@ -1,4 +1,4 @@
-import { TokenBucket } from "./token-bucket.ts";
+import { TokenBucket } from "@adit/token-bucket";
 
 /** What is used: a route by its place, what a role does without any upstream (`solo`, if it can), or nothing yet. */
 export type InUse = number | "solo" | "nothing";
@@ -89,7 +89,7 @@ interface Route {
 /** Shortest rest after a failure. */
 const REST_LEAST_MS = 500;
 /** At most 20 in any minute, over all routes and whatever they do. */
-const DIALS = { burst: 5, perSec: 15 / 60 };
+const DIALS = { burst: 5, perSecond: 15 / 60 };
 /** An upstream that did not deliver is held back, while there is another, this long and up to that. */
 const DISTRUST_MIN_MS = 60_000;
 const DISTRUST_MAX_MS = 3_600_000;

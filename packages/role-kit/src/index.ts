@@ -1,3 +1,4 @@
+export { type BoundedKeys, boundedKeys } from "./config/bounded-keys.ts";
 export { ConfigError, type ConfigErrorCode, type ConfigProblem } from "./config/config-error.ts";
 export type { Environment } from "./config/environment.ts";
 export {

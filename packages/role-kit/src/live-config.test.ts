@@ -46,6 +46,17 @@ class Scene {
   }
 }
 
+test("a value that somebody else gave a key is what a reload compares with", async () => {
+  const scene = new Scene();
+  const applied: string[] = [];
+  scene.live.onReload(["listen_address"], ({ listenAddress }) => void applied.push(listenAddress));
+  scene.live.tookOver("listen_address", "b");
+  expect(await scene.live.reload()).toMatchObject({ result: "applied", applied: ["listen_address"] });
+  expect(await scene.live.reload()).toMatchObject({ result: "unchanged" });
+  expect(applied).toEqual(["a"]);
+  expect(() => scene.live.tookOver("lisen_address", "b")).toThrow(/no key lisen_address/);
+});
+
 describe("what changed between two configs", () => {
   const keys = (before: string, after: string): readonly string[] =>
     changedKeys(valuesOf(parse(before)), valuesOf(parse(after)));

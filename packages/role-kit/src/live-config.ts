@@ -92,6 +92,17 @@ export class LiveConfig<C extends object> {
     this.#files.push({ key, refresh });
   }
 
+  /**
+   * Says that a key has another value than it was given by the config, because somebody who may has changed it: a reload
+   * compares its file with that.
+   *
+   * @param key as the file spells it. Error for one that the schema does not have.
+   */
+  tookOver(key: string, value: unknown): void {
+    this.#checkKey(key);
+    this.#running.set(key, value);
+  }
+
   /** One reload at a time; however often it is asked for while one is under way, one more follows. Never rejects. */
   reload(): Promise<ReloadReport> {
     if (this.#waiting !== undefined) return this.#waiting;

@@ -1,4 +1,5 @@
 import type { HttpMethods } from "./http-calls.ts";
+import type { LogLevel } from "./log.ts";
 
 /** What whoever operates a running role may ask of it, and have it do. The package role-network makes calls of it. */
 export interface Operations {
@@ -12,6 +13,8 @@ export interface Operations {
   status(): unknown;
   /** Stops the role as SIGTERM does. */
   drain(reason: string): void;
+  /** Logs at this level until it is changed again, also by a reload of a config that says another. Returns the former one. */
+  setLogLevel(level: LogLevel): LogLevel;
   /** Serves methods on the monitoring server, where there is one. */
   serveHttp(methods: HttpMethods): void;
 }

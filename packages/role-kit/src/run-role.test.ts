@@ -99,6 +99,30 @@ describe("a role process", () => {
     expect(await exitCode(child)).toBe(0);
   });
 
+  test("logs at the level its operator sets, until it reads its config anew", async () => {
+    const { child, config, log, ready } = await start("serve");
+    const setLevel = async (level: string): Promise<unknown> => {
+      const url = `http://${ready.monitoring}/rpc/v1/control/log_level`;
+      const headers = { "content-type": "application/json" };
+      return await (await fetch(url, { method: "POST", headers, body: JSON.stringify(level) })).json();
+    };
+    const lines = ['mode = "serve"', 'monitoring_address = "127.0.0.1:0"', "shutdown_timeout_secs = 1"];
+    const reloaded = async (level: string, applied: RegExp): Promise<void> => {
+      await writeFile(config, [...lines, `log_level = "${level}"`].join("\n"));
+      const from = (await readFile(log, "utf8")).length;
+      child.kill("SIGHUP");
+      await vi.waitFor(async () => expect((await readFile(log, "utf8")).slice(from)).toMatch(applied), WAIT);
+    };
+    expect(await setLevel("debug")).toEqual({ before: "info" });
+    // The file has not changed; what runs has.
+    await reloaded("info", /"applied":\["log_level"\].*config reloaded/);
+    expect(await setLevel("debug")).toEqual({ before: "info" });
+    await reloaded("debug", /"result":"unchanged","applied":\[\].*config reloaded/);
+    expect(await setLevel("info")).toEqual({ before: "debug" });
+    child.kill("SIGTERM");
+    expect(await exitCode(child)).toBe(0);
+  });
+
   test("drains when the parent that spawned it is gone", async () => {
     const { child } = await start("serve");
     child.disconnect();

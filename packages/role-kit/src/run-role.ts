@@ -8,7 +8,7 @@ import { loadConfig } from "./config/load-config.ts";
 import type { HttpMethods } from "./http-calls.ts";
 import { Lifetime } from "./lifetime.ts";
 import { LiveConfig, type ReloadReport } from "./live-config.ts";
-import { openLog } from "./log.ts";
+import { type LogLevel, openLog } from "./log.ts";
 import { type MetricsRegister, metricsRegister } from "./metrics.ts";
 import { isLoopback, type Monitoring, serveMonitoring, splitAddress } from "./monitoring.ts";
 import type { Operations } from "./operations.ts";
@@ -150,9 +150,7 @@ async function serve<C extends ProcessSettings>(
 ): Promise<void> {
   const metrics = metricsRegister();
   const live = new LiveConfig({ schema: role.config, config, load, log, metrics });
-  live.onReload(["log_level"], ({ logLevel }) => {
-    log.level = logLevel;
-  });
+  const setLogLevel = logLevelOf(log, live);
   lifetime.onHangup(() => void live.reload());
   let reason: string | null = "starting";
   let status: (() => unknown) | undefined;
@@ -192,6 +190,7 @@ async function serve<C extends ProcessSettings>(
       notReadyReason: () => reason,
       status: () => status?.(),
       drain: (why) => lifetime.drain(why),
+      setLogLevel,
       serveHttp(served) {
         methods = served;
       },
@@ -200,6 +199,19 @@ async function serve<C extends ProcessSettings>(
     onFileReload: (key, refresh) => live.onFileReload(key, refresh),
     reload: () => live.reload(),
   });
+}
+
+/** The one owner of the log's level: what an operator sets and what a config says are one value. */
+function logLevelOf<C extends ProcessSettings>(log: Logger, live: LiveConfig<C>): Operations["setLogLevel"] {
+  live.onReload(["log_level"], ({ logLevel }) => {
+    log.level = logLevel;
+  });
+  return (level) => {
+    const before = log.level as LogLevel;
+    log.level = level;
+    live.tookOver("log_level", level);
+    return before;
+  };
 }
 
 async function openMonitoring(

@@ -1,37 +1,12 @@
-import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { endRotation, LanDiscovery, parseTicket, rotateKey } from "@adit/network-helpers/iroh";
-import { irohSettings, metricsRegister, noReload, openLog, type RoleContext } from "@adit/role-kit";
+import { irohSettings, metricsRegister, type RoleContext } from "@adit/role-kit";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { openNetwork } from "./network.ts";
 import { listenLimits } from "./settings.ts";
-
-interface Scene {
-  readonly dir: string;
-  readonly log: () => Promise<string>;
-  readonly context: RoleContext<never>;
-}
-
-async function scene(): Promise<Scene> {
-  const dir = await mkdtemp(join(tmpdir(), "adit-identity-"));
-  const file = join(dir, "log");
-  return {
-    dir,
-    log: () => readFile(file, "utf8"),
-    context: {
-      ...noReload,
-      signal: new AbortController().signal,
-      log: openLog({ role: "test", level: "debug", file }),
-      metrics: metricsRegister(),
-      now: () => Date.now(),
-      ready: () => {},
-      notReady: () => {},
-      setStatus: () => {},
-    },
-  };
-}
+import { type TestContext, testContext } from "./testing/role-context.ts";
 
 const limits = z.strictObject(listenLimits).parse({});
 const server = {
@@ -63,8 +38,8 @@ describe("a role's Iroh identity", () => {
   test.skipIf(!hasMulticast)(
     "is dialled by its endpoint id alone where LAN discovery is on, and the log says how it was found",
     async () => {
-      const [host, client] = [await scene(), await scene()];
-      const iroh = ({ dir }: Scene) =>
+      const [host, client] = [await testContext(), await testContext()];
+      const iroh = ({ dir }: TestContext) =>
         irohSettings.parse({ ...loopback, secretKeyPath: join(dir, "iroh.key"), lanDiscovery: true });
       await using hosting = await openNetwork({ iroh: iroh(host), needsIroh: "required" }, host.context);
       await using dialling = await openNetwork({ iroh: iroh(client), needsIroh: "required" }, client.context);
@@ -94,7 +69,7 @@ describe("a rotated key", () => {
 
   /** A role that serves over Iroh, whose clock and reloads the test has in hand. */
   async function rotating() {
-    const at = await scene();
+    const at = await testContext();
     const path = join(at.dir, "iroh.key");
     const clock = { now: Date.UTC(2026, 10, 28) };
     let refresh = async (): Promise<boolean> => false;
@@ -130,7 +105,7 @@ describe("a rotated key", () => {
   }
 
   async function client() {
-    const at = await scene();
+    const at = await testContext();
     const iroh = irohSettings.parse({ ...loopback, secretKeyPath: join(at.dir, "iroh.key"), dialTimeoutSecs: 2 });
     const network = await openNetwork({ iroh, needsIroh: "required" }, at.context);
     const dial = (ticket: string) => network.dial({ ...plain, ticket }, hello, at.context);
@@ -146,6 +121,10 @@ describe("a rotated key", () => {
     await using server = await role.start();
     await using miner = await client();
     expect(server.network.endpointId).toBe(endpointId);
+    expect(server.network.status().listeners).toMatchObject([
+      { endpoint_id: endpointId, identity: "current" },
+      { endpoint_id: former.endpointId, identity: "former" },
+    ]);
     const [currentTicket = "", formerTicket = ""] = server.tickets();
     expect([currentTicket, formerTicket].map((ticket) => parseTicket(ticket).endpointId)).toEqual([
       endpointId,
@@ -174,12 +153,17 @@ describe("a rotated key", () => {
     const [oldTicket = ""] = server.tickets();
     await using before = await miner.dial(oldTicket);
     expect(await role.reload()).toBe(false);
+    expect(server.network.status().listeners).toMatchObject([{ identity: "current" }]);
     const { endpointId, former } = await role.rotate();
     expect(await role.reload()).toBe(true);
     expect(await role.reload()).toBe(false);
     expect(server.network.endpointId).toBe(endpointId);
     const ids = server.tickets().map((ticket) => parseTicket(ticket).endpointId);
     expect(new Set(ids)).toEqual(new Set([former.endpointId, endpointId]));
+    expect(server.network.status().listeners).toMatchObject([
+      { endpoint_id: former.endpointId, identity: "former" },
+      { endpoint_id: endpointId, identity: "current" },
+    ]);
     await using byOld = await miner.dial(oldTicket);
     await using byNew = await miner.dial(server.tickets()[ids.indexOf(endpointId)] ?? "");
     expect([byOld.info().endpointId, byNew.info().endpointId]).toEqual([former.endpointId, endpointId]);

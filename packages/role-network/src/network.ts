@@ -36,9 +36,9 @@ import { loadAuthority } from "./authority.ts";
 import { type IdentityNode, IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
 import { PathWatch } from "./path-watch.ts";
-import { rpcNeedsIroh, serveRpc } from "./rpc/serve-rpc.ts";
+import { rpcNeedsIroh, type ServedRpc, serveRpc } from "./rpc/serve-rpc.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
-import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
+import { connectionStatus, listenerStatus, type NetworkStatus, rpcConnectionStatus } from "./status.ts";
 import { TrackedConnection } from "./tracked-connection.ts";
 
 /** What a client role says of itself when it dials. */
@@ -100,6 +100,11 @@ export interface Network extends AsyncDisposable {
   serve<P extends Protocol>(options: ServeOptions<P>): Promise<Served>;
   /** Listeners and connections, for the role's status document. */
   status(): NetworkStatus;
+  /**
+   * Lets the role's operator break off connections that are not of this network: `disconnect` is asked for ids it does not
+   * have, and returns the peer, or null for an id that it does not have either.
+   */
+  onDisconnect(disconnect: (id: number) => string | null): void;
 }
 
 const DIAL_TIMEOUT_MS = 10_000;
@@ -128,7 +133,7 @@ export async function openNetwork(
   if (rpc === undefined || operations === undefined) return network;
   try {
     const disconnect = (id: number): string | null => network.disconnect(id);
-    network.serveBeside(await serveRpc({ settings: rpc, context, operations, iroh, disconnect }));
+    network.serveOperator(await serveRpc({ settings: rpc, context, operations, iroh, disconnect }));
     return network;
   } catch (error) {
     await network[Symbol.asyncDispose]();
@@ -176,7 +181,8 @@ class RoleNetwork implements Network {
   readonly #dialled = new Set<LiveConnection & Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
   readonly #accepted = new Set<LiveConnection>();
   readonly #listening = new Set<Sv2Listeners>();
-  #beside: AsyncDisposable | undefined;
+  readonly #others: ((id: number) => string | null)[] = [];
+  #rpc: ServedRpc | undefined;
   #watching: NodeJS.Timeout | undefined;
 
   constructor({ context, crypto, iroh, names }: Parts) {
@@ -282,31 +288,54 @@ class RoleNetwork implements Network {
 
   status(): NetworkStatus {
     return {
-      listeners: [...this.#listening].flatMap((listeners) => listeners.status().map(listenerStatus)),
+      listeners: [...this.#listening].flatMap((listeners) =>
+        listeners.status().map((one) => this.#listenerStatus(one)),
+      ),
       connections: this.#live().map(({ info, direction }) => connectionStatus(info, direction)),
+      rpc_connections: (this.#rpc?.connections() ?? []).map(rpcConnectionStatus),
     };
+  }
+
+  onDisconnect(disconnect: (id: number) => string | null): void {
+    this.#others.push(disconnect);
   }
 
   /** Breaks the connection with this id in the status off. Null when there is none, else its peer. */
   disconnect(id: number): string | null {
     const connection = [...this.#dialled, ...this.#accepted].find((one) => one.id === id);
-    if (connection === undefined) return null;
+    if (connection === undefined) return this.#disconnectOther(id);
     const { peer } = connection;
     connection.abort(new NetworkError("closed", { peer, message: `${peer}: disconnected by the operator` }));
     return peer;
   }
 
-  /** Takes over what is served on this network's node and ends with it, after everything else. */
-  serveBeside(service: AsyncDisposable): void {
-    this.#beside = service;
+  /** Takes over the operator's services, which end after everything else. */
+  serveOperator(rpc: ServedRpc): void {
+    this.#rpc = rpc;
+    this.onDisconnect((id) => rpc.disconnect(id));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#watching);
     await Promise.allSettled([...this.#listening].map((listeners) => listeners[Symbol.asyncDispose]()));
     await Promise.allSettled([...this.#dialled].map((connection) => connection[Symbol.asyncDispose]()));
-    await this.#beside?.[Symbol.asyncDispose]();
+    await this.#rpc?.[Symbol.asyncDispose]();
     await this.#iroh?.[Symbol.asyncDispose]();
+  }
+
+  /** With which of its two identities a process that has rotated its key listens there; null for other transports. */
+  #listenerStatus(listener: ListenerStatus): Readonly<Record<string, unknown>> {
+    const { endpointId } = listener;
+    const identity = endpointId === null ? null : endpointId === this.endpointId ? "current" : "former";
+    return { ...listenerStatus(listener), identity };
+  }
+
+  #disconnectOther(id: number): string | null {
+    for (const disconnect of this.#others) {
+      const peer = disconnect(id);
+      if (peer !== null) return peer;
+    }
+    return null;
   }
 
   #live(): readonly { readonly info: ConnectionInfo; readonly direction: "upstream" | "downstream" }[] {

@@ -1,15 +1,9 @@
 import { defaultPeerOptions, type PeerOptions } from "@adit/network-helpers/peers";
+import { boundedKeys } from "@adit/role-kit";
 import { z } from "zod";
 
-const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
-  z.int().min(1).max(100_000).default(fallback).describe(meaning);
-const seconds = (fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
-  z
-    .number()
-    .positive()
-    .max(86_400)
-    .default(fallbackMs / 1000)
-    .describe(`${meaning}, in seconds`);
+const { count, seconds } = boundedKeys({ count: 100_000, seconds: 86_400 });
+
 const defaults = defaultPeerOptions;
 
 /** A role's `[peers]`: how it keeps connections to peers that it dials when it needs them. */

@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Protocol } from "@adit/codec";
 import { DEMO_AUTHORITY_PUBLIC_KEY } from "@adit/noise";
-import { irohSettings, metricsRegister, noReload, openLog, type RoleContext } from "@adit/role-kit";
+import { irohSettings } from "@adit/role-kit";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { generateAuthority, loadAuthority } from "./authority.ts";
 import { openNetwork, type Served } from "./network.ts";
 import { listenLimits } from "./settings.ts";
+import { testContext } from "./testing/role-context.ts";
 
 async function folder(): Promise<string> {
   return await mkdtemp(join(tmpdir(), "adit-network-"));
@@ -43,21 +44,6 @@ describe("an authority key", () => {
   });
 });
 
-async function context(logFile: string): Promise<RoleContext<never> & { stop(): void }> {
-  const stop = new AbortController();
-  return {
-    signal: stop.signal,
-    log: openLog({ role: "test", level: "debug", file: logFile }),
-    metrics: metricsRegister(),
-    now: () => Date.now(),
-    ready: () => {},
-    notReady: () => {},
-    ...noReload,
-    setStatus: () => {},
-    stop: () => stop.abort(new Error("over")),
-  };
-}
-
 const limits = z.strictObject(listenLimits).parse({});
 
 const server = {
@@ -75,8 +61,8 @@ describe("a role's network", () => {
   test("serves TCP and Iroh at once, dials both, shows both in one status, and logs no key", async () => {
     const dir = await folder();
     const log = join(dir, "log");
-    const serving = await context(log);
-    const dialling = await context(log);
+    const serving = (await testContext(log)).context;
+    const dialling = (await testContext(log)).context;
     const bind = ["127.0.0.1:0", "[::1]:0"];
     const iroh = (name: string) => irohSettings.parse({ secretKeyPath: join(dir, name), bind });
     await using host = await openNetwork({ iroh: iroh("host.key"), needsIroh: "required" }, serving);
@@ -132,7 +118,10 @@ describe("a role's network", () => {
 
   test("speaks two streams to an Iroh upstream when its config says so, and one where the upstream knows no more", async () => {
     const dir = await folder();
-    const [serving, dialling] = [await context(join(dir, "log")), await context(join(dir, "client.log"))];
+    const [serving, dialling] = [
+      (await testContext(join(dir, "log"))).context,
+      (await testContext(join(dir, "client.log"))).context,
+    ];
     const bind = ["127.0.0.1:0", "[::1]:0"];
     const iroh = (name: string, more: object = {}) =>
       irohSettings.parse({ secretKeyPath: join(dir, name), bind, ...more });
@@ -179,7 +168,7 @@ describe("a role's network", () => {
   test("warns of TCP in the clear, and counts what became of dials and what connections carried", async () => {
     const dir = await folder();
     const log = join(dir, "log");
-    const own = await context(log);
+    const own = (await testContext(log)).context;
     const iroh = irohSettings.parse({ secretKeyPath: join(dir, "iroh.key"), bind: ["127.0.0.1:0", "[::1]:0"] });
     await using network = await openNetwork({ iroh, needsIroh: "required" }, own);
     const accepted: string[] = [];

@@ -3,6 +3,7 @@ import {
   type AuthoritySettings,
   address,
   authoritySettings,
+  boundedKeys,
   checkAuthority,
   encryptionKind,
   type IrohSettings,
@@ -44,15 +45,7 @@ export function checkServer(settings: ServerSettings, context: z.core.$Refinemen
   checkAuthority(settings, context);
 }
 
-const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
-  z.int().min(1).max(1_000_000).default(fallback).describe(meaning);
-const seconds = (fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
-  z
-    .number()
-    .positive()
-    .max(600)
-    .default(fallbackMs / 1000)
-    .describe(`${meaning}, in seconds`);
+const { count, seconds } = boundedKeys({ count: 1_000_000, seconds: 600 });
 const defaults = defaultListenLimits;
 
 /** Keys of a server role's `[limits]` that bound its connections. */

@@ -1,16 +1,15 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { IrohNodeManager } from "@adit/network-helpers/iroh";
-import { irohSettings, metricsRegister, noReload, openLog, type RoleContext } from "@adit/role-kit";
+import { irohSettings } from "@adit/role-kit";
 import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { IrohIdentity } from "./iroh-identity.ts";
 import { startNode } from "./iroh-node.ts";
 import { irohNeed, openNetwork } from "./network.ts";
 import { listenLimits } from "./settings.ts";
+import { testContext } from "./testing/role-context.ts";
 
 const WAIT = { timeout: 15_000, interval: 50 };
 const server = {
@@ -21,21 +20,6 @@ const server = {
   requiredExtensions: [],
   maxPayload: () => 1024,
 } as const;
-
-async function scene() {
-  const dir = await mkdtemp(join(tmpdir(), "adit-supervised-"));
-  const context: RoleContext<never> = {
-    ...noReload,
-    signal: new AbortController().signal,
-    log: openLog({ role: "test", level: "debug", file: join(dir, "log") }),
-    metrics: metricsRegister(),
-    now: () => Date.now(),
-    ready: () => {},
-    notReady: () => {},
-    setStatus: () => {},
-  };
-  return { dir, context };
-}
 
 /** A UDP socket that has a port of 127.0.0.1 to itself. */
 async function occupied() {
@@ -53,7 +37,7 @@ async function occupied() {
 
 describe("a node whose port is taken", () => {
   test("keeps no listener beside it from serving, and listens as soon as the port is free", async () => {
-    const { dir, context } = await scene();
+    const { dir, context } = await testContext();
     const taken = await occupied();
     const iroh = irohSettings.parse({ secretKeyPath: join(dir, "key"), bind: [`127.0.0.1:${taken.port}`] });
     await using network = await openNetwork({ iroh, needsIroh: "wanted" }, context);
@@ -89,7 +73,7 @@ describe("a node whose port is taken", () => {
   });
 
   test("is the end of a role that has no other way", async () => {
-    const { dir, context } = await scene();
+    const { dir, context } = await testContext();
     const taken = await occupied();
     const iroh = irohSettings.parse({ secretKeyPath: join(dir, "key"), bind: [`127.0.0.1:${taken.port}`] });
     await expect(openNetwork({ iroh, needsIroh: "required" }, context)).rejects.toMatchObject({
@@ -100,7 +84,7 @@ describe("a node whose port is taken", () => {
 });
 
 test("a node that stops by itself is started again under the same endpoint id, and its listeners with it", async () => {
-  const { dir, context } = await scene();
+  const { dir, context } = await testContext();
   const iroh = irohSettings.parse({ secretKeyPath: join(dir, "key"), bind: ["127.0.0.1:0", "[::1]:0"] });
   const nodes: IrohNodeManager[] = [];
   await using identity = await IrohIdentity.start(iroh, context, {

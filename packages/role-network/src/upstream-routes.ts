@@ -1,40 +1,34 @@
 import { defaultUpstreamPolicy, type UpstreamPolicy } from "@adit/network-helpers";
-import type { UpstreamSettings } from "@adit/role-kit";
+import { boundedKeys, type UpstreamSettings } from "@adit/role-kit";
 import { z } from "zod";
 
-const defaults = defaultUpstreamPolicy;
+const { seconds } = boundedKeys({ count: 1_000_000, seconds: 86_400 });
 
-const seconds = (least: number, fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
-  z
-    .number()
-    .min(least)
-    .max(86_400)
-    .default(fallbackMs / 1000)
-    .describe(`${meaning}, in seconds`);
+const defaults = defaultUpstreamPolicy;
 
 /** The table `[fallback]` of every client role's config: how its upstreams are chosen among. */
 export const fallbackSettings = z
   .strictObject({
     headStartSecs: seconds(
-      0,
       defaults.headStartMs,
       "how long a dial is waited for before the next upstream, or the other transport of a `dual` one, is dialled beside it; 0: all at once",
+      0,
     ),
     retryMinSecs: seconds(
-      0.5,
       defaults.retryMinMs,
       "longest pause after a first failure; the bound doubles with each, and every pause is drawn at random below it",
+      0.5,
     ),
-    retryMaxSecs: seconds(0.5, defaults.retryMaxMs, "longest pause between dials of one that cannot be reached"),
+    retryMaxSecs: seconds(defaults.retryMaxMs, "longest pause between dials of one that cannot be reached", 0.5),
     holdDownSecs: seconds(
-      0,
       defaults.holdDownMs,
       "how long one that broke must stand again before it is returned to; doubles each time it breaks",
+      0,
     ),
     steadySecs: seconds(
-      1,
       defaults.steadyMs,
       "one that stands this long is taken to work: nothing that was before counts, and no hold-down is longer",
+      1,
     ),
   })
   .describe("how upstreams, and the transports they are reached over, are chosen among");

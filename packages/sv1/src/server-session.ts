@@ -1,5 +1,5 @@
 import { difficultyOf, hex, target, targetFromDifficulty, targetToBytes } from "@adit/bitcoin";
-import { RejectLadder, TokenBucket } from "./budget.ts";
+import { TokenBucket } from "@adit/token-bucket";
 import { configureResult, ROLLABLE_VERSION_BITS, readConfigure } from "./configure.ts";
 import { difficultyText, readDifficulty, roundDifficultyDown } from "./difficulty.ts";
 import { uint32Hex } from "./hex-field.ts";
@@ -14,6 +14,7 @@ import {
   type Sv1Fault,
   type Sv1Request,
 } from "./message.ts";
+import { RejectLadder } from "./reject-ladder.ts";
 import type {
   Sv1CloseReason,
   Sv1RejectReason,
@@ -81,8 +82,8 @@ export class Sv1ServerSession {
     checkExtranonce(options.extranonce1, options.extranonce2Size);
     this.#options = options;
     this.#book = new JobBook(limits);
-    this.#messages = new TokenBucket(limits.messagesPerSecond, limits.messageBurst);
-    this.#faults = new TokenBucket(limits.faultsPerMinute / 60, limits.faultsPerMinute);
+    this.#messages = new TokenBucket({ burst: limits.messageBurst, perSecond: limits.messagesPerSecond }, 0);
+    this.#faults = new TokenBucket({ burst: limits.faultsPerMinute, perSecond: limits.faultsPerMinute / 60 }, 0);
     this.#ladder = new RejectLadder(limits.rejectMinimum);
     this.#extranonce1 = options.extranonce1?.slice() ?? null;
     this.#extranonce2Size = options.extranonce2Size;

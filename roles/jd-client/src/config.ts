@@ -1,6 +1,7 @@
 import {
   channelSettings,
   checkExtensions,
+  checkMiningLimits,
   checkRewardScript,
   extensionSettings,
   miningLimits,
@@ -102,6 +103,7 @@ export const jdClientConfig = z.strictObject(shape).superRefine((config, context
   checkRpc(config, context);
   checkServer(listenerOf(config), context);
   checkExtensions(config, context);
+  checkMiningLimits(config, context);
   if (config.iroh.alpn !== undefined) {
     problem(["iroh", "alpn"], "expected none: one endpoint speaks three protocols, which are told apart by it");
   }

@@ -5,6 +5,7 @@ import {
   rewardScript,
   TemplateClient,
   templateProviderUpstream,
+  toOutboundLimits,
   toServerOptions,
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
@@ -58,7 +59,7 @@ export class JdClient {
       core: this.#core,
       perform: (effect) => this.#perform(effect),
       onClose: (cause) => this.#metrics.connectionsClosed.inc({ cause }),
-      outbound: { maxMessages: limits.maxOutboundMessages, maxBytes: limits.maxOutboundBytes },
+      outbound: toOutboundLimits(config.limits, config),
       stalledWriteMs: limits.stalledWriteSecs * 1000,
       ackIntervalMs: ackIntervalSecs * 1000,
       extensions: supportedExtensions,
@@ -216,13 +217,11 @@ export class JdClient {
   }
 
   #status(): Record<string, unknown> {
-    const { listeners, connections } = this.#parts.network.status();
     const templates = this.#templates?.status();
     return {
       ...this.#core.status(),
       template_provider: { state: templates?.upstream.state ?? "connecting", reason: templates?.away ?? null },
-      listeners,
-      connections,
+      ...this.#parts.network.status(),
     };
   }
 }

@@ -25,7 +25,7 @@ async function run(config: MiningDeviceConfig, context: RoleContext<MiningDevice
   context.log.info({ threads, hashrateLimit }, "hashing threads up");
   const needsIroh = irohNeed([config.transport]);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
-  if (config.protocol === "sv1") return await mine(config, { context, engine, connect: connectSv1 });
+  if (config.protocol === "sv1") return await mine(config, { context, engine, connect: connectSv1(network) });
   const nominalHashrate = config.nominalHashrate ?? (await measured(config, { context, engine }));
   await mine(config, { context, engine, connect: connectSv2(network, nominalHashrate) });
 }

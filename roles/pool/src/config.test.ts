@@ -165,8 +165,15 @@ max_message_bytes = 1
   });
 
   test("turns the limits table into the core's limits", () => {
-    const { limits } = parse(`${sriFile}\n[limits]\nfirst_channel_secs = 7\nshare_burst = 3\n`);
-    expect(toChannelLimits(limits, 9)).toMatchObject({ firstChannelMs: 7000, shareBurst: 3, pastJobs: 9 });
+    const { limits } = parse(`${sriFile}\n[limits]\nfirst_channel_secs = 7\nshare_burst = 30\n`);
+    const run = { sharesPerMinute: 6, maxPastJobs: 9 };
+    expect(toChannelLimits(limits, run)).toMatchObject({ firstChannelMs: 7000, shareBurst: 30, pastJobs: 9 });
+  });
+
+  test("refuses a share burst that a minute's outage exceeds", () => {
+    expect(problems(`${sriFile}\n[limits]\nshare_burst = 5\n`)).toEqual([
+      expect.stringMatching(/^limits.share_burst: expected at least shares_per_minute \(6\)/),
+    ]);
   });
 
   test.each(["pool-tcp.toml", "pool-iroh.toml", "pool-dual.toml"])("loads config-examples/%s", async (name) => {

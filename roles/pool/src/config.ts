@@ -3,6 +3,7 @@ import { checkJds, jdsSettings } from "@adit/job-declarator";
 import {
   channelSettings,
   checkExtensions,
+  checkMiningLimits,
   checkRewardScript,
   extensionSettings,
   templateProviderType,
@@ -111,6 +112,7 @@ export const poolConfig = z.strictObject(shape).superRefine((config, context) =>
   checkRewardScript({ descriptor, network }, ["coinbaseRewardScript"], context);
   checkExtensions(config, context);
   checkBitcoinNode(config, context);
+  checkMiningLimits(config, context);
   checkJobDeclaration(config, context);
 });
 

@@ -1,12 +1,12 @@
 import { type ChannelLimits, defaultChannelLimits } from "@adit/channels";
-import { miningLimits, toChannelLimits } from "@adit/mining-shell";
+import { type ChannelRun, miningLimits, toChannelLimits } from "@adit/mining-shell";
+import { boundedKeys } from "@adit/role-kit";
 import { z } from "zod";
+
+const { count } = boundedKeys({ count: 1_000_000, seconds: 600 });
 
 const { maxWaitingChannels, ...others } = miningLimits;
 const defaults = defaultChannelLimits;
-
-const count = (fallback: number, meaning: string, max = 1_000_000): z.ZodDefault<z.ZodInt> =>
-  z.int().min(1).max(max).default(fallback).describe(meaning);
 
 /** Keys of the pool's `[limits]`: whatever a peer can make grow has a bound here. */
 export const poolLimits = z
@@ -41,9 +41,9 @@ export const poolLimits = z
 export type PoolLimits = z.output<typeof poolLimits>;
 
 /** The limits as the mining core takes them. */
-export function toPoolLimits(limits: PoolLimits, maxPastJobs: number | undefined): ChannelLimits {
+export function toPoolLimits(limits: PoolLimits, run: ChannelRun): ChannelLimits {
   return {
-    ...toChannelLimits(limits, maxPastJobs),
+    ...toChannelLimits(limits, run),
     workSelectionChannels: limits.maxWorkSelectionChannels,
     customJobsPerSecond: limits.customJobsPerSecond,
     customJobBurst: limits.customJobBurst,

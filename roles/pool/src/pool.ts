@@ -6,6 +6,7 @@ import {
   TemplateClient,
   type TemplateEvent,
   templateProviderUpstream,
+  toOutboundLimits,
   toServerOptions,
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
@@ -88,7 +89,7 @@ export class Pool {
       blocks: this.#blocks,
       declaration,
       metrics: this.#metrics,
-      outbound: { maxMessages: limits.maxOutboundMessages, maxBytes: limits.maxOutboundBytes },
+      outbound: toOutboundLimits(config.limits, config),
       stalledWriteMs: limits.stalledWriteSecs * 1000,
       ackIntervalMs: ackIntervalSecs * 1000,
       extensions: supportedExtensions,
@@ -249,7 +250,7 @@ export class Pool {
 function miningServer({ config, network, reward, declaration, extranonceStart }: PoolParts): MiningServer {
   return new MiningServer({
     ...toServerOptions(config),
-    limits: toPoolLimits(config.limits, config.maxPastJobs === 0 ? undefined : config.maxPastJobs),
+    limits: toPoolLimits(config.limits, config),
     hashing: network.hashing,
     extranonce: {
       totalSize: EXTRANONCE_SIZE,

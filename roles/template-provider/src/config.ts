@@ -38,7 +38,7 @@ const embedded = z
       .string()
       .min(1)
       .default("embedded-chain")
-      .describe("folder the chain is kept in; made at first start; for one process at a time"),
+      .describe("folder the chain is kept in; made at first start; for one process at a time, which locks it"),
     hashesPerBlock: z
       .number()
       .min(2)
@@ -85,7 +85,7 @@ const bitcoinNode = z
       .min(1)
       .default("bitcoin-node")
       .describe(
-        "folder for solved blocks (blocks/HEIGHT-HASH.hex) and what clients were sent; for one process at a time",
+        "folder for solved blocks (blocks/HEIGHT-HASH.hex) and what clients were sent; for one process at a time, which locks it",
       ),
     ...gate,
     templateIntervalSecs: z

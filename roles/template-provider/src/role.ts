@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { maxPayloadOf } from "@adit/codec";
+import { lockFolder } from "@adit/data-folder";
 import type { Sv2Server } from "@adit/network-helpers";
 import { Readiness, type RoleContext, type RoleDefinition } from "@adit/role-kit";
 import { irohNeed, listenLimitKeys, type Network, openNetwork, type Served } from "@adit/role-network";
@@ -30,6 +31,8 @@ export const templateDistributionServer: Sv2Server<"template_distribution"> = {
 
 async function run(config: TemplateProviderConfig, context: RoleContext<TemplateProviderConfig>): Promise<void> {
   const { signal } = context;
+  const { embedded = embeddedDefaults, bitcoinNode } = config;
+  using _folder = await lockFolder((bitcoinNode ?? embedded).dataPath);
   const needsIroh = irohNeed([config.transport]);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   const backend = await openBackend(config, network, context);

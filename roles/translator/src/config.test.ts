@@ -72,8 +72,18 @@ user_identity = "your_username_here"
     expect(problemsOf("")).toMatchObject([{ path: "upstreams" }]);
   });
 
+  test("lets a miner send at once what a minute without its path held back, unless the file says otherwise", () => {
+    const burst = (sharesPerMinute: number, limits = ""): number =>
+      sv1Limits(parse(`[downstream_difficulty_config]\nshares_per_minute = ${sharesPerMinute}\n${limits}${UPSTREAM}`))
+        .messageBurst;
+    expect(burst(6)).toBe(250);
+    expect(burst(240)).toBe(2400);
+    expect(burst(240, "[limits]\nmessage_burst = 240\n")).toBe(240);
+  });
+
   test.each([
     [`downstream_extranonce2_size = 16${UPSTREAM}`, "downstream_extranonce2_size", "submit no share"],
+    [`[limits]\nmessage_burst = 5${UPSTREAM}`, "limits.message_burst", "at least shares_per_minute (6)"],
     [`verify_payout = true${UPSTREAM}`, "verify_payout", "does not check coinbases"],
     [`supported_extensions = [3]${UPSTREAM}`, "supported_extensions[0]", "worker names"],
     [`max_supported_version = 3${UPSTREAM}`, "max_supported_version", "only version"],

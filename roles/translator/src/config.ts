@@ -1,7 +1,7 @@
 import { WORKER_HASHRATE_TRACKING } from "@adit/codec";
 import { defaultListenLimits } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey } from "@adit/noise";
-import { checkRpc, checkUpstream, irohSettings, processSettings, upstreamSettings } from "@adit/role-kit";
+import { boundedKeys, checkRpc, checkUpstream, irohSettings, processSettings, upstreamSettings } from "@adit/role-kit";
 import { fallbackSettings } from "@adit/role-network";
 import { defaultSv1Limits, type Sv1Limits } from "@adit/sv1";
 import { z } from "zod";
@@ -62,16 +62,7 @@ const upstream = z
 /** One pool to dial, and the account there. */
 export type TranslatorUpstream = z.output<typeof upstream>;
 
-const count = (fallback: number, meaning: string): z.ZodDefault<z.ZodInt> =>
-  z.int().min(1).max(1_000_000).default(fallback).describe(meaning);
-const seconds = (fallbackMs: number, meaning: string): z.ZodDefault<z.ZodNumber> =>
-  z
-    .number()
-    .positive()
-    .max(86_400)
-    .default(fallbackMs / 1000)
-    .describe(`${meaning}, in seconds`);
-
+const { count, seconds } = boundedKeys({ count: 1_000_000, seconds: 86_400 });
 const limits = z
   .strictObject({
     maxMiners: count(defaultListenLimits.maxConnections, "miners' connections at once"),
@@ -91,7 +82,11 @@ const limits = z
       .default(defaultSv1Limits.message.maxLine)
       .describe("longest line a miner may send, in bytes"),
     messagesPerSecond: count(defaultSv1Limits.messagesPerSecond, "lines a second a miner may send, on average"),
-    messageBurst: count(defaultSv1Limits.messageBurst, "lines a miner may send at once"),
+    messageBurst: z
+      .exactOptional(z.int().min(1).max(1_000_000))
+      .describe(
+        "lines a miner may send at once, at least shares_per_minute; absent: ten times shares_per_minute, at least 250",
+      ),
     faultsPerMinute: count(defaultSv1Limits.faultsPerMinute, "malformed lines a minute a miner may send"),
     handshakeTimeoutSecs: seconds(
       defaultSv1Limits.handshakeTimeoutMs,
@@ -167,22 +162,37 @@ const shape = {
 } as const;
 
 /** The translator's config: every key of its TOML file in camelCase. */
-export const translatorConfig = z.strictObject(shape).superRefine(checkRpc);
+export const translatorConfig = z.strictObject(shape).superRefine((config, context) => {
+  checkRpc(config, context);
+  checkMessageBurst(config, context);
+});
 
 /** What {@link translatorConfig} parses to. */
 export type TranslatorConfig = z.output<typeof translatorConfig>;
 
+type Bounds = Pick<TranslatorConfig, "limits" | "downstreamDifficultyConfig">;
+
 /** The bounds of a miner's session. */
-export function sv1Limits({ limits: settings }: Pick<TranslatorConfig, "limits">): Sv1Limits {
+export function sv1Limits({ limits: settings, downstreamDifficultyConfig: { sharesPerMinute } }: Bounds): Sv1Limits {
   return {
     ...defaultSv1Limits,
     message: { ...defaultSv1Limits.message, maxLine: settings.maxLineBytes },
     messagesPerSecond: settings.messagesPerSecond,
-    messageBurst: settings.messageBurst,
+    // As a pool's `share_burst`: what comes at once after a minute's outage, from a miner whose difficulty is still settling.
+    messageBurst: settings.messageBurst ?? Math.max(defaultSv1Limits.messageBurst, Math.ceil(10 * sharesPerMinute)),
     faultsPerMinute: settings.faultsPerMinute,
     handshakeTimeoutMs: settings.handshakeTimeoutSecs * 1000,
     idleTimeoutMs: settings.idleTimeoutSecs * 1000,
   };
+}
+
+function checkMessageBurst(
+  { limits: { messageBurst }, downstreamDifficultyConfig: { sharesPerMinute } }: Bounds,
+  context: z.core.$RefinementCtx,
+): void {
+  if (messageBurst === undefined || messageBurst >= sharesPerMinute) return;
+  const message = `expected at least shares_per_minute (${sharesPerMinute}), what a miner sends after a minute's outage; best left out`;
+  context.addIssue({ code: "custom", path: ["limits", "messageBurst"], message, input: messageBurst });
 }
 
 function checkAuthorityPubkey(text: string | undefined, context: z.core.$RefinementCtx): void {

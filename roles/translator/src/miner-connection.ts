@@ -51,12 +51,16 @@ export class MinerConnection {
     this.#waiting.push(bytes);
     this.#waitingBytes += bytes.length;
     if (this.#waitingBytes > this.#options.maxOutboundBytes) {
-      this.#closing = true;
-      this.#waiting = [];
-      this.#stream.abort(new Error(`does not read; ${this.#waitingBytes} bytes wait for it`));
-      return;
+      return this.abort(new Error(`does not read; ${this.#waitingBytes} bytes wait for it`));
     }
     this.#writing ??= this.#writeAll();
+  }
+
+  /** Breaks the connection off now. */
+  abort(reason: Error): void {
+    this.#closing = true;
+    this.#waiting = [];
+    this.#stream.abort(reason);
   }
 
   /** Writes what waits, then ends the stream: two seconds for that at most. Never rejects. */

@@ -112,7 +112,6 @@ function optionsOf(config: TranslatorConfig, network: Network, routes: readonly 
 }
 
 function statusOf(translator: Translator, network: Network): Record<string, unknown> {
-  const { listeners, connections } = network.status();
   const upstream = translator.upstream();
   return {
     upstream: {
@@ -122,7 +121,6 @@ function statusOf(translator: Translator, network: Network): Record<string, unkn
       path: upstream.connection?.path ?? null,
       rtt_ms: upstream.connection?.rttMs ?? null,
     },
-    listeners,
-    connections,
+    ...network.status(),
   };
 }

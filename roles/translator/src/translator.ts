@@ -1,4 +1,11 @@
-import { aborted, type ByteStream, type ConnectionInfo, type Listener, within } from "@adit/network-helpers";
+import {
+  aborted,
+  type ByteStream,
+  type ConnectionInfo,
+  type Listener,
+  nextConnectionId,
+  within,
+} from "@adit/network-helpers";
 import { describeError, peerFields, type RoleContext } from "@adit/role-kit";
 import type { Network } from "@adit/role-network";
 import { Admission } from "./admission.ts";
@@ -39,11 +46,11 @@ export class Translator implements AsyncDisposable {
   readonly #parts: TranslatorParts;
   readonly #admission: Admission;
   #limits: TranslatorConfig["limits"];
-  readonly #miners = new Map<MinerId, MinerConnection>();
+  /** Their ids are connection ids, so that an operator's `disconnect` means one connection of the process. */
+  readonly #miners = new Map<MinerId, { readonly peer: string; readonly connection: MinerConnection }>();
   readonly #running = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   readonly #upstreams = new Map<SessionId, UpstreamConnection>();
-  #lastMiner = 0;
   #isStopping = false;
   /** Called when every share is answered. */
   #onAnswered: (() => void) | undefined;
@@ -53,6 +60,7 @@ export class Translator implements AsyncDisposable {
     this.#limits = parts.config.limits;
     this.#admission = new Admission(this.#limits);
     this.#timer = setInterval(() => this.#dispatch({ type: "tick" }), 1000);
+    parts.network.onDisconnect((id) => this.#disconnect(id));
   }
 
   /** Takes over the limits of {@link liveLimitKeys} for miners that connect from now on; nobody who is in has to leave. */
@@ -104,15 +112,14 @@ export class Translator implements AsyncDisposable {
   /** Closes every miner after what was sent to it. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
-    await Promise.all([...this.#miners.values()].map((miner) => miner.close()));
+    await Promise.all([...this.#miners.values()].map(({ connection }) => connection.close()));
     await Promise.all(this.#running);
   }
 
   async #serveMiner(stream: ByteStream): Promise<void> {
     const { maxLineBytes } = this.#parts.config.limits;
     const { maxOutboundBytes } = this.#limits;
-    this.#lastMiner += 1;
-    const miner = this.#lastMiner;
+    const miner = nextConnectionId();
     const connection = new MinerConnection(stream, {
       maxLineBytes,
       maxOutboundBytes,
@@ -120,7 +127,7 @@ export class Translator implements AsyncDisposable {
         if (!this.#isStopping) this.#dispatch({ type: "line", miner, line });
       },
     });
-    this.#miners.set(miner, connection);
+    this.#miners.set(miner, { peer: stream.peer, connection });
     this.#dispatch({ type: "miner-connected", miner, peer: stream.peer });
     const fault = await connection.run();
     this.#miners.delete(miner);
@@ -134,6 +141,17 @@ export class Translator implements AsyncDisposable {
       );
     }
     this.#dispatch({ type: "miner-gone", miner });
+  }
+
+  /** Breaks a miner off because the operator says so. Null when there is none with this id, else its peer. */
+  #disconnect(miner: MinerId): string | null {
+    const found = this.#miners.get(miner);
+    if (found === undefined) return null;
+    const { peer, connection } = found;
+    this.#parts.metrics.minersClosed("operator", 1);
+    this.#parts.context.log.info({ miner, peer }, "miner disconnected by the operator");
+    connection.abort(new Error("disconnected by the operator"));
+    return peer;
   }
 
   #begin({ session, route: at, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
@@ -165,9 +183,9 @@ export class Translator implements AsyncDisposable {
   #perform(effect: TranslatorEffect): void {
     switch (effect.type) {
       case "send-line":
-        return this.#miners.get(effect.to)?.send(effect.line);
+        return this.#miners.get(effect.to)?.connection.send(effect.line);
       case "close-miner":
-        return this.#track(this.#miners.get(effect.miner)?.close() ?? Promise.resolve());
+        return this.#track(this.#miners.get(effect.miner)?.connection.close() ?? Promise.resolve());
       case "send-upstream":
       case "begin-session":
       case "end-session":

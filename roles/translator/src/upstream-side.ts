@@ -1,5 +1,4 @@
 import { meetsTarget } from "@adit/bitcoin";
-import { TokenBucket } from "@adit/channels";
 import {
   type ChoiceDecision,
   ChoiceDecisions,
@@ -10,6 +9,7 @@ import {
 } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
 import type { Sv1Share } from "@adit/sv1";
+import { TokenBucket } from "@adit/token-bucket";
 import type { SessionId, SessionInput } from "./effects.ts";
 import { assumedLayout, type ExtranonceLayout } from "./extranonce-layout.ts";
 import { type Failure, type FailureCode, routeFailure } from "./failure.ts";

@@ -1,4 +1,4 @@
-import { TokenBucket } from "@adit/channels";
+import { TokenBucket } from "@adit/token-bucket";
 import type { Failure } from "./failure.ts";
 
 /** Without work for this long although miners want some, an upstream is of no use. */

@@ -10,6 +10,8 @@ export interface ConnectionStatus {
   readonly streams: number;
   readonly state?: string;
   readonly since: number | null;
+  /** Mining device. */
+  readonly connection_id?: number | null;
 }
 
 /** The parts of `/api/v1/status` that the scenarios read; which of them are there depends on the role. */

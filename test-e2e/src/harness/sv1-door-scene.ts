@@ -15,7 +15,8 @@ export const PER_SOURCE = 40;
 export const ELSEWHERE = "127.0.0.9";
 const LIMITS = `handshake_timeout_secs = 4
 idle_timeout_secs = 12
-max_miners_per_source = ${PER_SOURCE}`;
+max_miners_per_source = ${PER_SOURCE}
+message_burst = 250`;
 /** No block is found: every refused share is somebody's fault. */
 const NEVER = 2 ** 44;
 /** Some 10,000 hashes a second. */

@@ -13,8 +13,6 @@ import { RELAY_URL, Relay } from "./relay.ts";
 
 /** No block is found, so that no share is late. */
 const NEVER = 2 ** 44;
-/** Shares that a pool takes at once: ten minutes' of them, as the default is at the rate that pools have in earnest. */
-const SHARE_BURST = 2400;
 
 /** A pool and a translator behind a router each, who know of each other by endpoint id and relay, and a miner at work. */
 export class NatScene implements AsyncDisposable {
@@ -127,7 +125,6 @@ async function startPool(stage: Stage, { pool }: Internet): Promise<TestRole> {
     listen: { tcp: "127.0.0.1:0", udp: [pool.udp] },
     meeting: { relayUrl: RELAY_URL, externalAddresses: [pool.external] },
     shareBatchSize: 1,
-    limits: `share_burst = ${SHARE_BURST}`,
   };
   return await stage.start("pool", (folder) => poolToml(folder, templateProvider, options));
 }

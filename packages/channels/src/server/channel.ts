@@ -1,6 +1,6 @@
 import { difficultyOf, type Target, targetToBytes, type Work, workOf } from "@adit/bitcoin";
 import { type U256, u256 } from "@adit/codec";
-import { TokenBucket } from "../token-bucket.ts";
+import { TokenBucket } from "@adit/token-bucket";
 import type { Vardiff } from "../vardiff.ts";
 import type { ConnectionId, MiningServerOptions } from "./effects.ts";
 import type { ExtranonceLease } from "./extranonce-allocator.ts";

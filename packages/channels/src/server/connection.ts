@@ -1,5 +1,5 @@
 import { REQUIRES_STANDARD_JOBS, REQUIRES_WORK_SELECTION, WORKER_HASHRATE_TRACKING } from "@adit/codec";
-import { TokenBucket } from "../token-bucket.ts";
+import { TokenBucket } from "@adit/token-bucket";
 import type { Channel } from "./channel.ts";
 import type { ConnectionId } from "./effects.ts";
 import { InvalidLadder } from "./ladder.ts";

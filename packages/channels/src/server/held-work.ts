@@ -1,4 +1,4 @@
-import { TokenBucket } from "../token-bucket.ts";
+import { TokenBucket } from "@adit/token-bucket";
 import type { ChainTip, Job, TemplateOrigin } from "./job-store.ts";
 import type { ChannelLimits } from "./limits.ts";
 

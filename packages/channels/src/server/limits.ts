@@ -95,3 +95,11 @@ export const defaultChannelLimits: ChannelLimits = {
   jobRefreshMs: 30_000,
   urgentJobRefreshMs: 5000,
 };
+
+/**
+ * The {@link ChannelLimits.shareBurst} that suits a share rate: what a channel's lasting rate lets through in a minute,
+ * at least 60. So a channel that keeps to that rate and was cut off for a minute may send all it held back at once.
+ */
+export function shareBurstFor(rate: { readonly shareRateFactor: number; readonly sharesPerMinute: number }): number {
+  return Math.max(defaultChannelLimits.shareBurst, Math.ceil(rate.shareRateFactor * rate.sharesPerMinute));
+}

@@ -1,7 +1,7 @@
 import { hex, type Network, type ShareHashing } from "@adit/bitcoin";
-import type { TokenBucket } from "@adit/channels";
 import type { DeclareMiningJob, ProvideMissingTransactionsSuccess } from "@adit/codec";
 import type { NoiseCrypto } from "@adit/noise";
+import type { TokenBucket } from "@adit/token-bucket";
 import type { TokenMinter } from "../token-minter.ts";
 import { finalityFault } from "./coinbase-checks.ts";
 import { Declaration } from "./declaration.ts";

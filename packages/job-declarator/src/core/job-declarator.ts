@@ -1,6 +1,6 @@
 import { compactSize, encodeOutputs, hex } from "@adit/bitcoin";
-import { TokenBucket } from "@adit/channels";
 import type { DialectMessage } from "@adit/codec";
+import { TokenBucket } from "@adit/token-bucket";
 import { DeclarationDesk, type DeclarationDeskOptions } from "./declaration-desk.ts";
 import { DeclaredJobs } from "./declared-jobs.ts";
 import type { CloseReason, ConnectionId, DeclaratorEffect, DeclaratorInput } from "./effects.ts";

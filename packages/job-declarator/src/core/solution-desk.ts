@@ -8,8 +8,8 @@ import {
   targetFromBits,
   targetToBytes,
 } from "@adit/bitcoin";
-import { TokenBucket } from "@adit/channels";
 import { type PushSolution, u256 } from "@adit/codec";
+import { TokenBucket } from "@adit/token-bucket";
 import { blockOf, type Solution, solve } from "./declared-job.ts";
 import type { DeclaredJobs } from "./declared-jobs.ts";
 import type { ConnectionId, DeclaratorEffect, DeclaratorInput, SolutionFault } from "./effects.ts";

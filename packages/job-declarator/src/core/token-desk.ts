@@ -1,6 +1,6 @@
 import { hex } from "@adit/bitcoin";
-import { TokenBucket } from "@adit/channels";
 import type { AllocateMiningJobToken } from "@adit/codec";
+import { TokenBucket } from "@adit/token-bucket";
 import { sameSecret } from "../same-secret.ts";
 import { readToken } from "../token.ts";
 import type { MintedToken } from "../token-minter.ts";

@@ -1,10 +1,10 @@
 import { Deadline } from "../deadline.ts";
 import { NetworkError } from "../errors.ts";
+import { orAbort } from "../or-abort.ts";
 import { Admission, type Refusal, refusals } from "./admission.ts";
 import type { Iroh, NativeBiStream, NativeConnection, NativeEndpoint, NativeIncoming } from "./binding.ts";
 import { closeCodes, irohError } from "./fault.ts";
 import type { IrohListener } from "./listener.ts";
-import { orAbort } from "./or-abort.ts";
 import type { IrohSettings } from "./settings.ts";
 import type { IrohStream } from "./stream.ts";
 

@@ -1,5 +1,6 @@
 import { Deadline } from "../deadline.ts";
 import { abortError, NetworkError } from "../errors.ts";
+import { orAbort } from "../or-abort.ts";
 import { type DialAddress, parseDialAddress } from "./address.ts";
 import type { Iroh, NativeBiStream, NativeConnection, NativeEndpoint } from "./binding.ts";
 import {
@@ -11,7 +12,6 @@ import {
   hasOtherSources,
 } from "./discovery.ts";
 import { closeCodes, irohError } from "./fault.ts";
-import { orAbort } from "./or-abort.ts";
 import type { IrohSettings } from "./settings.ts";
 
 /** The node that dials. */

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
+import { orAbort } from "../or-abort.ts";
 import type { DialAddress } from "./address.ts";
 import type { LanFinding } from "./lan/lan-discovery.ts";
-import { orAbort } from "./or-abort.ts";
 import type { IrohSettings } from "./settings.ts";
 import { formatSocketAddress, parseSocketAddress, type SocketAddress } from "./socket-address.ts";
 import { MAX_ADDRESSES } from "./ticket.ts";

@@ -1,10 +1,10 @@
 import type { ByteStream, StreamInfo } from "../byte-stream.ts";
 import { within } from "../deadline.ts";
 import { abortError, NetworkError } from "../errors.ts";
+import { orAbort } from "../or-abort.ts";
 import type { Iroh, NativeBiStream, NativeConnection, NativeEndpoint } from "./binding.ts";
 import { closeCodeOf, closeCodes, irohError } from "./fault.ts";
 import { receivesExcess, Watchdog } from "./liveness.ts";
-import { orAbort } from "./or-abort.ts";
 import { endedHere, type QuicConnection, QuicStream } from "./quic-stream.ts";
 import type { IrohSettings } from "./settings.ts";
 

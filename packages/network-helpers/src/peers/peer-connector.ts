@@ -1,6 +1,6 @@
 import { Deadline, within } from "../deadline.ts";
 import { abortError, NetworkError } from "../errors.ts";
-import { orAbort } from "../iroh/or-abort.ts";
+import { orAbort } from "../or-abort.ts";
 import type { PeerConnectorParts } from "./connector-parts.ts";
 import type { MessageOutcome, PeerEffect, PeerEvent } from "./effects.ts";
 import { LeaseWaiters } from "./lease-waiters.ts";

@@ -7,7 +7,7 @@ export { HTTP_PATH, httpCaller } from "./http-caller.ts";
 export { defaultRpcLimits, type RpcLimits } from "./limits.ts";
 export { RpcConnection } from "./rpc-connection.ts";
 export { RpcError, type RpcErrorCode, rpcErrorCodes } from "./rpc-error.ts";
-export { RpcServer, type RpcServerEvent, type RpcServerOptions } from "./rpc-server.ts";
+export { type RpcConnectionInfo, RpcServer, type RpcServerEvent, type RpcServerOptions } from "./rpc-server.ts";
 export type { ServerEffect, ServerInput } from "./server-events.ts";
 export { ServerSession } from "./server-session.ts";
 export {

@@ -1,5 +1,6 @@
 import type { ByteStream, Listener, StreamInfo } from "../byte-stream.ts";
 import { NetworkError } from "../errors.ts";
+import { nextConnectionId } from "../frame-connection.ts";
 import type { CallId } from "./frame.ts";
 import { defaultRpcLimits, type RpcLimits } from "./limits.ts";
 import type { LinkEffect } from "./link.ts";
@@ -37,9 +38,24 @@ export class RpcServer implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Connections now. */
+  /** How many connections there are now. */
   get connections(): number {
     return this.#connections.size;
+  }
+
+  /** The connections of now. */
+  list(): readonly RpcConnectionInfo[] {
+    return [...this.#connections.keys()].map((connection) => connection.info());
+  }
+
+  /**
+   * Says goodbye to the connection with this id: its streams end, its calls are answered yet. Null when there is none,
+   * else its peer.
+   */
+  disconnect(id: number): string | null {
+    const connection = [...this.#connections.keys()].find((one) => one.id === id);
+    connection?.goodbye("disconnected by the operator");
+    return connection?.info().peer ?? null;
   }
 
   /** Serves what a listener accepts, until it ends. */
@@ -82,6 +98,12 @@ export class RpcServer implements AsyncDisposable {
   }
 }
 
+/** A connection of an {@link RpcServer}, as of now. */
+export interface RpcConnectionInfo extends StreamInfo {
+  /** Unlike that of any other connection of this process. */
+  readonly id: number;
+}
+
 type Effect = Exclude<ServerEffect, LinkEffect>;
 
 interface Running {
@@ -91,6 +113,7 @@ interface Running {
 
 /** One connection: runs the handlers that its session starts. */
 class ServerConnection {
+  readonly id: number = nextConnectionId();
   readonly #stream: ByteStream;
   readonly #services: ServiceTable;
   readonly #pump: SessionPump<ServerInput, Effect>;
@@ -113,8 +136,8 @@ class ServerConnection {
     return await this.#pump.run();
   }
 
-  info(): StreamInfo {
-    return this.#stream.info();
+  info(): RpcConnectionInfo {
+    return { ...this.#stream.info(), id: this.id };
   }
 
   goodbye(reason: string): void {

@@ -5,7 +5,7 @@ import { controlService, healthService, metricsService, statusService } from "./
 
 /** What the handlers act on. */
 export interface HandlerParts {
-  readonly context: Pick<RoleContext, "log" | "metrics" | "now" | "reload">;
+  readonly context: Pick<RoleContext, "metrics" | "now" | "reload">;
   readonly operations: Operations;
   /** Breaks a connection off; null when there is none with that id, else its peer. */
   readonly disconnect: (id: number) => string | null;
@@ -54,7 +54,6 @@ function metrics({ context }: HandlerParts): ServedService {
 }
 
 function control({ context, operations, disconnect }: HandlerParts): ServedService {
-  const { log } = context;
   return implement(controlService, {
     drain: (_input, { peer, transport }) => {
       operations.drain(`asked by ${peerText(peer)} over ${transport}`);
@@ -64,11 +63,7 @@ function control({ context, operations, disconnect }: HandlerParts): ServedServi
       const { result, applied, needsRestart, problems } = await context.reload();
       return { result, applied: [...applied], needs_restart: [...needsRestart], problems: [...problems] };
     },
-    log_level: ({ level }) => {
-      const before = log.level;
-      log.level = level;
-      return { level, before };
-    },
+    log_level: ({ level }) => ({ level, before: operations.setLogLevel(level) }),
     disconnect: ({ id }) => {
       const peer = disconnect(id);
       if (peer === null) throw new RpcError("not-found", `no connection has the id ${id}; see the status document`);

@@ -7,6 +7,7 @@ import { type Caller, clientOf, httpCaller, RpcConnection } from "@adit/network-
 import {
   type HttpMethods,
   irohSettings,
+  type LogLevel,
   type Monitoring,
   metricsRegister,
   noReload,
@@ -43,6 +44,7 @@ async function clientNode(secretKey: Uint8Array): Promise<IrohNodeManager> {
 /** A role's network with its RPC, as a process of its own would have it. */
 class Scene implements AsyncDisposable {
   readonly drained: string[] = [];
+  level: LogLevel = "debug";
   readonly operatorKey: Uint8Array = new Uint8Array(randomBytes(32));
   operations!: Operations;
   context!: RoleContext<IrohRoleSettings>;
@@ -65,6 +67,11 @@ class Scene implements AsyncDisposable {
       notReadyReason: () => "no work yet",
       status: () => ({ many: [1, 2, 3, 4], big: 2n ** 64n, few: ["a"], ...scene.network.status() }),
       drain: (reason) => void scene.drained.push(reason),
+      setLogLevel: (level) => {
+        const before = scene.level;
+        scene.level = level;
+        return before;
+      },
       serveHttp: (methods) => {
         scene.#methods = methods;
       },
@@ -194,8 +201,7 @@ describe.each(overBoth)("over %s an operator", (_name, transport, open) => {
     await using caller = await open(scene);
     const control = clientOf(controlService, caller);
     expect(await control.log_level({ level: "warn" }, now)).toEqual({ level: "warn", before: "debug" });
-    expect(scene.context.log.level).toBe("warn");
-    await control.log_level({ level: "debug" }, now);
+    expect(scene.level).toBe("warn");
     scene.context.reload = async () => ({ result: "partly", applied: ["a"], needsRestart: ["b"], problems: ["c"] });
     const report = { result: "partly", applied: ["a"], needs_restart: ["b"], problems: ["c"] };
     expect(await control.reload({}, now)).toEqual(report);
@@ -265,6 +271,25 @@ describe("over Iroh", () => {
       await using caller = await scene.overIroh(scene.operatorKey, each);
       expect(await clientOf(healthService, caller).check({}, now)).toMatchObject({ role: "test" });
     }
+  });
+
+  test("an operator breaks off another, and himself", async () => {
+    await using scene = await Scene.open();
+    const otherKey = new Uint8Array(randomBytes(32));
+    scene.setAllowedPeers([scene.operatorKey, otherKey].map(endpointIdOf));
+    await using other = await scene.overIroh(otherKey);
+    const watching = clientOf(metricsService, other).watch({ interval_secs: 60 }, now)[Symbol.asyncIterator]();
+    await watching.next();
+    const idOf = () => scene.network.status().rpc_connections.map(({ id }) => Number(id));
+    const [first = 0] = idOf();
+    await using caller = await scene.overIroh();
+    const control = clientOf(controlService, caller);
+    expect(await control.disconnect({ id: first }, now)).toEqual({ peer: endpointIdOf(otherKey) });
+    await expect(watching.next()).rejects.toMatchObject({ code: "going-away" });
+    await vi.waitFor(() => expect(idOf()).not.toContain(first));
+    const [own = 0] = idOf();
+    expect(await control.disconnect({ id: own }, now)).toEqual({ peer: endpointIdOf(scene.operatorKey) });
+    await vi.waitFor(() => expect(idOf()).toEqual([]));
   });
 
   test("nothing is served, and no node is started, while nobody may call", async () => {

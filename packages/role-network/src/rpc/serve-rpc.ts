@@ -1,6 +1,7 @@
 import { Backoff, type Listener, pause } from "@adit/network-helpers";
 import {
   type CallReport,
+  type RpcConnectionInfo,
   RpcServer,
   type RpcServerEvent,
   type ServedService,
@@ -38,11 +39,19 @@ export function rpcNeedsIroh({ allowedPeers, iroh }: RpcSettings): boolean {
   return allowedPeers.length > 0 && iroh.length > 0;
 }
 
+/** The operator's services, running. */
+export interface ServedRpc extends AsyncDisposable {
+  /** Connections over Iroh. A call over HTTP is none: it is over with its answer. */
+  connections(): readonly RpcConnectionInfo[];
+  /** Ends the connection with this id. Null when there is none, else its peer. */
+  disconnect(id: number): string | null;
+}
+
 /**
  * Serves the operator's services: over Iroh to the allowed peers, and on the monitoring server. They go on while the role
  * drains; disposing says goodbye.
  */
-export async function serveRpc(options: ServeRpcOptions): Promise<AsyncDisposable> {
+export async function serveRpc(options: ServeRpcOptions): Promise<ServedRpc> {
   const { settings, context, operations, iroh } = options;
   const onCall = callReporter(context);
   const table = (names: readonly RpcServiceName[]): ServiceTable =>
@@ -53,7 +62,9 @@ export async function serveRpc(options: ServeRpcOptions): Promise<AsyncDisposabl
   const door = iroh !== undefined && rpcNeedsIroh(settings) ? { iroh, listeners: new Set<Listener>() } : undefined;
   const handlers = serviceHandlers({ ...options, irohAddress: () => addressOf(door) });
   operations.serveHttp(overHttp(table(settings.http)));
-  if (door === undefined) return { [Symbol.asyncDispose]: async () => undefined };
+  if (door === undefined) {
+    return { connections: () => [], disconnect: () => null, [Symbol.asyncDispose]: async () => undefined };
+  }
   return await serveOverIroh(door, table(settings.iroh), options);
 }
 
@@ -75,7 +86,7 @@ async function serveOverIroh(
   { iroh, listeners }: IrohDoor,
   services: ServiceTable,
   { settings, context }: ServeRpcOptions,
-): Promise<AsyncDisposable> {
+): Promise<ServedRpc> {
   const allowed = new Set(settings.allowedPeers);
   const server = new RpcServer({
     services,
@@ -85,11 +96,7 @@ async function serveOverIroh(
     onEvent: (event) => logEvent(context, event),
   });
   context.metrics.onCollect(connectionGauge(context, server));
-  context.onReload(["rpc.allowed_peers"], ({ rpc }) => {
-    allowed.clear();
-    for (const peer of rpc.allowedPeers) allowed.add(peer);
-    server.dismissStrangers();
-  });
+  followAllowedPeers(context, allowed, server);
   const accepting = new Set<Promise<void>>();
   const ending = new AbortController();
   const serveOnce = async (node: IdentityNode, onFirst: () => void): Promise<void> => {
@@ -124,6 +131,8 @@ async function serveOverIroh(
   await listenOn(iroh.current);
   const detach = await iroh.attach(listenOn);
   return {
+    connections: () => server.list(),
+    disconnect: (id) => server.disconnect(id),
     [Symbol.asyncDispose]: async () => {
       detach();
       ending.abort();
@@ -132,6 +141,14 @@ async function serveOverIroh(
       await server[Symbol.asyncDispose]();
     },
   };
+}
+
+function followAllowedPeers(context: RoleContext<IrohRoleSettings>, allowed: Set<string>, server: RpcServer): void {
+  context.onReload(["rpc.allowed_peers"], ({ rpc }) => {
+    allowed.clear();
+    for (const peer of rpc.allowedPeers) allowed.add(peer);
+    server.dismissStrangers();
+  });
 }
 
 function overHttp(table: ServiceTable): HttpMethods {

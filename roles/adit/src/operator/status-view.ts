@@ -21,6 +21,8 @@ export function renderStatus(status: StatusAnswer): readonly string[] {
     ...connectionsOf(document).map(
       (connection) => `  ${String(connection.id).padStart(6)}  ${renderConnection(connection)}`,
     ),
+    ...numbered(document, "miners").map((miner) => `  ${idOf(miner)}  ${renderMiner(miner)}`),
+    ...numbered(document, "rpc_connections").map((operator) => `  ${idOf(operator)}  ${renderOperator(operator)}`),
     ...(status.ticket === null ? [] : [`  ticket     ${peerText(status.ticket, MAX_TICKET)}`]),
     ...Object.entries(status.cut).map(([name, length]) => `  ${length} ${peerText(name)}, not all of them shown`),
   ];
@@ -67,12 +69,43 @@ export function connectionsOf(document: Document): readonly (ConnectionStatus & 
   return all.toSorted((a, b) => Number(b.direction === "upstream") - Number(a.direction === "upstream"));
 }
 
-function renderListener(listener: Document): string {
-  const { transport, state, address, error } = listener as Record<"transport" | "state" | "address" | "error", unknown>;
-  return [transport, address, state, error]
+interface ListenerWords extends Document {
+  readonly transport?: unknown;
+  readonly state?: unknown;
+  readonly address?: unknown;
+  readonly error?: unknown;
+  readonly identity?: unknown;
+}
+
+function renderListener(listener: ListenerWords): string {
+  const { transport, state, address, error, identity } = listener;
+  // The current one is nothing to remark on; the former is dialled by those who are to be given the new one.
+  const former = identity === "former" ? "former" : undefined;
+  return [transport, address, state, former, error]
     .filter((part) => typeof part === "string")
     .map((part) => peerText(part))
     .join("  ");
+}
+
+/** What of a list can be broken off. */
+function numbered(document: Document, key: string): readonly Document[] {
+  return listOf(document, key).filter(({ id }) => typeof id === "number");
+}
+
+function idOf({ id }: Document): string {
+  return String(Number(id)).padStart(6);
+}
+
+function renderMiner({ peer, user_name: userName }: Document): string {
+  return `from ${wordOf(peer)}  sv1 ${wordOf(userName)}`;
+}
+
+function renderOperator({ peer, path }: Document): string {
+  return `from ${wordOf(peer).slice(0, 10)}…  rpc ${wordOf(path)}`;
+}
+
+function wordOf(value: unknown): string {
+  return typeof value === "string" ? peerText(value) : "?";
 }
 
 function connectionOf(connection: Document): ConnectionStatus & { readonly id: number } {

@@ -55,6 +55,29 @@ describe("a status on paper", () => {
     expect(renderStatus(own).at(-1)).toBe("      40  from 192.0.2.1:4444  tcp noise");
   });
 
+  test("marks where a former key is answered", () => {
+    const listeners = ["current", "former"].map((identity) => ({ transport: "iroh", state: "listening", identity }));
+    expect(renderStatus(answer({ listeners })).slice(-2)).toEqual([
+      "  listening  iroh  listening",
+      "  listening  iroh  listening  former",
+    ]);
+  });
+
+  test("names miners over Stratum V1 and operators by what they are broken off by", () => {
+    const document = {
+      miners: [
+        { id: 12, peer: "10.0.0.7:4000", user_name: "farm.s19" },
+        { id: 13, peer: "10.0.0.8:4000" },
+      ],
+      rpc_connections: [{ id: 15, peer: "ab".repeat(32), path: "direct" }],
+    };
+    expect(renderStatus(answer(document)).slice(-3)).toEqual([
+      "      12  from 10.0.0.7:4000  sv1 farm.s19",
+      "      13  from 10.0.0.8:4000  sv1 ?",
+      "      15  from ababababab…  rpc direct",
+    ]);
+  });
+
   test("leaves out what the document lacks, and says what is not shown", () => {
     expect(renderStatus(answer({}, { ready: false, reason: "no work", cut: { connections: 900 } }))).toEqual([
       "pool 0.1.0  up 90 s  not ready: no work",

@@ -7,7 +7,6 @@ import {
   type FoundBlock,
   MiningClient,
   type TemplateOrigin,
-  TokenBucket,
 } from "@adit/channels";
 import {
   type AllocateMiningJobTokenSuccess,
@@ -16,6 +15,7 @@ import {
   type MiningMessage,
   u256,
 } from "@adit/codec";
+import { TokenBucket } from "@adit/token-bucket";
 import type { SessionId, SessionSetup } from "./effects.ts";
 import type { Failure } from "./failure.ts";
 import { JobDesk } from "./job-desk.ts";

@@ -1,6 +1,7 @@
-import { type ByteStream, Deadline, formatHostPort } from "@adit/network-helpers";
+import { type ByteStream, Deadline, formatHostPort, nextConnectionId } from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
 import { version } from "@adit/role-kit";
+import type { Network } from "@adit/role-network";
 import { defaultSv1ClientLimits, LineSplitter } from "@adit/sv1";
 import { numbered } from "../config.ts";
 import { Sv1Miner, type Sv1MinerInput } from "../miner/sv1-miner.ts";
@@ -10,11 +11,29 @@ import { MinerHost, type Wire } from "./miner-host.ts";
 const DIAL_TIMEOUT_MS = 10_000;
 const encoder = new TextEncoder();
 
-/** Connects to a Stratum V1 pool and mines until the connection ends or the signal aborts. */
-export const connectSv1: Connect = async ({ config, number, signal, ...host }) => {
-  const address = formatHostPort({ host: config.address ?? "", port: config.port ?? 0 });
-  await using stream = await dial(address, signal);
-  await host.onOpen(() => stream.info());
+/** Ways to connect to a Stratum V1 pool and mine until the connection ends or the signal aborts. */
+export function connectSv1(network: Pick<Network, "onDisconnect">): Connect {
+  const live = new Map<number, ByteStream>();
+  network.onDisconnect((id) => {
+    const stream = live.get(id);
+    stream?.abort(new Error("disconnected by the operator"));
+    return stream?.peer ?? null;
+  });
+  return async (options) => {
+    const { address = "", port = 0 } = options.config;
+    await using stream = await dial(formatHostPort({ host: address, port }), options.signal);
+    const id = nextConnectionId();
+    live.set(id, stream);
+    try {
+      await options.onOpen(() => ({ ...stream.info(), id }));
+      await mine(stream, options);
+    } finally {
+      live.delete(id);
+    }
+  };
+}
+
+async function mine(stream: ByteStream, { config, number, signal, ...host }: Parameters<Connect>[0]): Promise<void> {
   const miner = new Sv1Miner({
     userAgent: `adit/${version}`,
     userName: numbered(config.userName, number),
@@ -31,7 +50,7 @@ export const connectSv1: Connect = async ({ config, number, signal, ...host }) =
   } finally {
     signal.removeEventListener("abort", end);
   }
-};
+}
 
 async function dial(address: string, signal: AbortSignal): Promise<ByteStream> {
   using deadline = new Deadline(signal, DIAL_TIMEOUT_MS);

@@ -1,4 +1,4 @@
-import { TokenBucket } from "@adit/channels";
+import { TokenBucket } from "@adit/token-bucket";
 
 /** Without work for this long, a pool is of no use. */
 const WORKLESS_MS = 30_000;

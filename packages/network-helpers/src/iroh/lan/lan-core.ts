@@ -1,4 +1,4 @@
-import { TokenBucket } from "../../token-bucket.ts";
+import { TokenBucket } from "@adit/token-bucket";
 import { LanCache } from "./lan-cache.ts";
 import { LanResponder } from "./lan-responder.ts";
 import { queryPacket, readPacket } from "./packet.ts";
@@ -7,7 +7,7 @@ import { queryPacket, readPacket } from "./packet.ts";
 export const MDNS_PORT = 5353;
 
 /** Packets a second that are looked at, and how many at once: a quiet network has one now and then. */
-const PACKETS = { perSec: 100, burst: 200 };
+const PACKETS = { perSecond: 100, burst: 200 };
 
 /** Totals since the start. */
 export interface LanCounts {

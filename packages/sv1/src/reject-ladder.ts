@@ -1,27 +1,3 @@
-/** Lets `burst` events through at once and `perSecond` in the long run. */
-export class TokenBucket {
-  readonly #perSecond: number;
-  readonly #burst: number;
-  #tokens: number;
-  #at: number | undefined;
-
-  constructor(perSecond: number, burst: number) {
-    this.#perSecond = perSecond;
-    this.#burst = burst;
-    this.#tokens = burst;
-  }
-
-  /** Takes a token; false when there is none. `now` in milliseconds; a clock that steps back earns nothing. */
-  take(now: number): boolean {
-    const elapsed = Math.max(now - (this.#at ?? now), 0);
-    this.#at = now;
-    this.#tokens = Math.min(this.#tokens + (elapsed * this.#perSecond) / 1000, this.#burst);
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
-  }
-}
-
 /** What to do about a miner whose shares are rejected: after one bad minute, a second in a row, a third. */
 export type RejectStep = "none" | "resend" | "reconnect" | "drop";
 

@@ -1,0 +1,1 @@
+export { type FolderLock, FolderLockError, type FolderLockErrorCode, lockFolder } from "./folder-lock.ts";

@@ -1,0 +1,1 @@
+export { TokenBucket, type TokenRate } from "./token-bucket.ts";
