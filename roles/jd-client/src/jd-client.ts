@@ -1,31 +1,19 @@
-import {
-  MiningShell,
-  miningListener,
-  moveTarget,
-  rewardScript,
-  TemplateClient,
-  templateProviderUpstream,
-  toServerOptions,
-} from "@adit/mining-shell";
+import { MiningShell, miningListener, moveTarget, TemplateClient, templateProviderUpstream } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
 import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
 import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
-import type { JdClientOptions, UpstreamRoute } from "./core/jd-client-options.ts";
+import type { UpstreamRoute } from "./core/jd-client-options.ts";
+import { type CoreParts, coreOptions } from "./core-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
 import { UpstreamLink } from "./upstream-link.ts";
-import { routesTo, upstreamName } from "./upstream-settings.ts";
 
 /** What a {@link JdClient} is made of; whoever opened the network closes it. */
-export interface JdClientParts {
-  readonly config: JdClientConfig;
+export interface JdClientParts extends CoreParts {
   readonly context: RoleContext<JdClientConfig>;
   readonly network: Network;
-  /** First extranonce index of a channel, and first bytes of every extranonce in solo mining: random. */
-  readonly extranonceStart: number;
-  readonly soloExtranoncePrefix: Uint8Array;
 }
 
 const TICK_MS = 1000;
@@ -49,7 +37,7 @@ export class JdClient {
   constructor(parts: JdClientParts) {
     const { config, context } = parts;
     this.#parts = parts;
-    const options = optionsOf(parts);
+    const options = coreOptions(parts);
     this.#core = new JdClientCore(options, context.now());
     this.#routes = options.routes;
     this.#metrics = jdClientMetrics(context.metrics, () => this.#core.status());
@@ -225,32 +213,4 @@ export class JdClient {
       connections,
     };
   }
-}
-
-function optionsOf({ config, network, extranonceStart, soloExtranoncePrefix }: JdClientParts): JdClientOptions {
-  const { network: chain, coinbaseRewardScript, mode } = config;
-  const scriptOf = (descriptor: string): Uint8Array => rewardScript({ descriptor, network: chain }).script;
-  return {
-    server: { ...toServerOptions(config), hashing: network.hashing, coinbaseTag: config.jdcSignature },
-    mode: mode === "SOLOMINING" ? null : mode,
-    upstreams: config.upstreams.map((entry, at) => ({
-      name: upstreamName(entry, at),
-      userIdentity: entry.userIdentity,
-      expectedScript: entry.expectedRewardScript === undefined ? undefined : scriptOf(entry.expectedRewardScript),
-    })),
-    routes: config.upstreams.flatMap(routesTo),
-    policy: toUpstreamPolicy(config.fallback),
-    soloScript: scriptOf(coinbaseRewardScript),
-    reservedExtranonceSize: config.reservedDownstreamRollableExtranonceSize,
-    soloExtranoncePrefix,
-    extranonceStart,
-    outputSpace: {
-      maxAdditionalSize: config.coinbaseOutputMaxAdditionalSize,
-      maxAdditionalSigops: config.coinbaseOutputMaxAdditionalSigops,
-    },
-    tokenTimeoutMs: config.tokenTimeoutSecs * 1000,
-    answerTimeoutMs: config.answerTimeoutSecs * 1000,
-    soloAfterMs: config.soloAfterSecs * 1000,
-    random: Math.random,
-  };
 }

@@ -42,3 +42,8 @@ export type SessionNews =
   | { readonly type: "target" }
   /** Miners' extranonces must start with another prefix. */
   | { readonly type: "prefix" };
+
+/** The news that a session is of no use any more. */
+export function failed(code: Failure["code"], detail: string): Extract<SessionNews, { readonly type: "failed" }> {
+  return { type: "failed", failure: { code, detail } };
+}
