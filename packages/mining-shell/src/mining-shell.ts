@@ -1,6 +1,6 @@
 import type { OutboundLimits } from "@adit/channels";
 import { dialect, type MiningMessage, mining, readWorkerIdentity } from "@adit/codec";
-import { type Received, type Sv2Connection, within } from "@adit/network-helpers";
+import { Condition, type Received, type Sv2Connection, within } from "@adit/network-helpers";
 import { peerFields, type RoleContext } from "@adit/role-kit";
 import type { ReconnectTarget } from "@adit/role-network";
 import { isMinerEffect, type MinerEffect, type MiningCore } from "./core.ts";
@@ -43,9 +43,8 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
   readonly #clock = steadyClock();
   readonly #miners = new Map<number, MinerConnection>();
   readonly #writing = new Set<Promise<void>>();
+  readonly #empty = new Condition(() => this.#miners.size === 0);
   #draining = false;
-  /** Called when the last miner has gone. */
-  #onEmpty: (() => void) | undefined;
 
   constructor(options: MiningShellOptions<Input, Effect>) {
     this.#options = options;
@@ -66,7 +65,7 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
       await writing;
       this.#writing.delete(writing);
       this.#miners.delete(miner.id);
-      if (this.#miners.size === 0) this.#onEmpty?.();
+      this.#empty.check();
     }
   }
 
@@ -108,11 +107,7 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
   async #sendAway(farewell: Uint8Array): Promise<void> {
     for (const miner of this.#miners.values()) miner.notify(farewell);
     this.#options.log.info({ connections: this.#miners.size }, "miners asked to connect elsewhere");
-    const gone = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-      if (this.#miners.size === 0) resolve();
-    });
-    await within(LEAVE_MS, gone);
+    await within(LEAVE_MS, this.#empty.met());
     this.#options.log.info({ connections: this.#miners.size }, "miners left, but for these");
   }
 

@@ -1,4 +1,4 @@
-import { aborted, type ByteStream, type ConnectionInfo, type Listener, within } from "@adit/network-helpers";
+import { aborted, type ByteStream, Condition, type ConnectionInfo, type Listener, within } from "@adit/network-helpers";
 import { describeError, peerFields, type RoleContext } from "@adit/role-kit";
 import type { Network } from "@adit/role-network";
 import { Admission } from "./admission.ts";
@@ -44,14 +44,14 @@ export class Translator implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   readonly #upstreams = new Map<SessionId, UpstreamConnection>();
   #lastMiner = 0;
+  readonly #answered: Condition;
   #isStopping = false;
-  /** Called when every share is answered. */
-  #onAnswered: (() => void) | undefined;
 
   constructor(parts: TranslatorParts) {
     this.#parts = parts;
     this.#limits = parts.config.limits;
     this.#admission = new Admission(this.#limits);
+    this.#answered = new Condition(() => parts.core.pendingSubmits === 0);
     this.#timer = setInterval(() => this.#dispatch({ type: "tick" }), 1000);
   }
 
@@ -90,15 +90,9 @@ export class Translator implements AsyncDisposable {
     this.#dispatch({ type: "tick" });
     await aborted(context.signal);
     this.#isStopping = true;
-    if (core.pendingSubmits > 0) await within(ANSWERS_MS, this.#answered());
+    await within(ANSWERS_MS, this.#answered.met());
     context.log.info({ unansweredShares: core.pendingSubmits }, "upstreams told goodbye");
     this.#dispatch({ type: "stop" });
-  }
-
-  #answered(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onAnswered = resolve;
-    });
   }
 
   /** Closes every miner after what was sent to it. */
@@ -159,7 +153,7 @@ export class Translator implements AsyncDisposable {
   #dispatch(input: TranslatorInput): void {
     for (const effect of this.#parts.core.handle(input, clock())) this.#perform(effect);
     this.#parts.onChange();
-    if (this.#onAnswered !== undefined && this.#parts.core.pendingSubmits === 0) this.#onAnswered();
+    this.#answered.check();
   }
 
   #perform(effect: TranslatorEffect): void {
