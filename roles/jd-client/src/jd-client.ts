@@ -1,5 +1,5 @@
 import { MiningShell, miningListener, moveTarget, TemplateClient, templateProviderUpstream } from "@adit/mining-shell";
-import { aborted } from "@adit/network-helpers";
+import { aborted, Condition, within } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
 import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
@@ -17,6 +17,8 @@ export interface JdClientParts extends CoreParts {
 }
 
 const TICK_MS = 1000;
+/** What is kept of the stop timeout for the goodbye: messages on their way are sent, and connections closed. */
+const GOODBYE_MS = 4000;
 
 /** One jd-client: its core, its template provider, its upstreams and its miners, and the order in which they stop. */
 export class JdClient {
@@ -27,6 +29,8 @@ export class JdClient {
   readonly #shell: MiningShell<JdClientInput, UpstreamEffect>;
   readonly #links = new Map<SessionId, UpstreamLink>();
   readonly #running = new Set<Promise<void>>();
+  /** Whether pools have answered every share. */
+  readonly #answered: Condition;
   /** Aborts when there is work for miners. */
   readonly #hasWork = new AbortController();
   #templates: TemplateClient | undefined;
@@ -39,6 +43,7 @@ export class JdClient {
     this.#parts = parts;
     const options = coreOptions(parts);
     this.#core = new JdClientCore(options, context.now());
+    this.#answered = new Condition(() => this.#core.pendingShares === 0);
     this.#routes = options.routes;
     this.#metrics = jdClientMetrics(context.metrics, () => this.#core.status());
     const { limits, ackIntervalSecs, supportedExtensions } = config;
@@ -56,7 +61,8 @@ export class JdClient {
 
   /**
    * Serves until the context's signal aborts. Miners are let in once there is work. At the end the listeners stop, miners
-   * are sent away, their shares go to the pool, and the template provider's connection goes last.
+   * are sent away, the answers to their last shares are waited for, upstreams are told goodbye, and the template provider's
+   * connection goes last.
    */
   async run(): Promise<void> {
     const { context, network, config } = this.#parts;
@@ -82,6 +88,7 @@ export class JdClient {
       this.#tick();
       await aborted(AbortSignal.any([signal, this.#hasWork.signal]));
       if (!signal.aborted) await this.#serve();
+      this.#feed({ type: "stop" });
     } finally {
       clearInterval(ticking);
       for (const link of this.#links.values()) link.end();
@@ -104,19 +111,35 @@ export class JdClient {
     this.#served = served;
     this.#updateReadiness();
     await aborted(signal);
-    // A share is answered in the same moment in which it comes.
+    const since = performance.now();
+    // A miner's share is answered in the same moment in which it comes.
     await this.#shell.drain(() => Promise.resolve(), moveTarget(config));
+    await this.#lastAnswers(since);
+  }
+
+  /** Pools answer shares in batches, and jobs that were just declared have shares kept for them. */
+  async #lastAnswers(stoppingSince: number): Promise<void> {
+    const { context, config } = this.#parts;
+    const timeoutMs = config.shutdownTimeoutSecs * 1000;
+    const patienceMs = Math.max(timeoutMs - GOODBYE_MS, timeoutMs / 2);
+    await within(Math.max(0, stoppingSince + patienceMs - performance.now()), this.#answered.met());
+    context.log.info({ unansweredShares: this.#core.pendingShares }, "upstreams told goodbye");
   }
 
   #feed(input: JdClientInput): void {
     if (input.type === "connected" || input.type === "message" || input.type === "disconnected") return;
     this.#shell.handle(input);
-    if (this.#core.isServing) this.#hasWork.abort();
-    this.#updateReadiness();
+    this.#look();
   }
 
   #tick(): void {
     this.#shell.tick();
+    this.#look();
+  }
+
+  /** Something may have changed that others wait for. */
+  #look(): void {
+    this.#answered.check();
     if (this.#core.isServing) this.#hasWork.abort();
     this.#updateReadiness();
   }
@@ -158,10 +181,10 @@ export class JdClient {
   }
 
   #begin(session: SessionId, at: number): void {
-    const { config, network } = this.#parts;
+    const { config, context, network } = this.#parts;
     const route = this.#routes[at];
     const entry = route === undefined ? undefined : config.upstreams[route.upstream];
-    if (route === undefined || entry === undefined) return;
+    if (route === undefined || entry === undefined || context.signal.aborted) return;
     const declaresTransactions = config.mode === "FULLTEMPLATE";
     const say = (input: JdClientInput): void => this.#feed(input);
     const link = new UpstreamLink({ session, entry, route, declaresTransactions, network, say });

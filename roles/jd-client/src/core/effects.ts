@@ -33,7 +33,12 @@ export type SessionInput =
   | { readonly type: "session-down"; readonly session: SessionId; readonly reason: string };
 
 /** Everything that can happen to a jd-client. */
-export type JdClientInput = MinerInput | TemplateEvent | SessionInput;
+export type JdClientInput =
+  | MinerInput
+  | TemplateEvent
+  | SessionInput
+  /** The jd-client stops, and its miners have gone: upstreams are told goodbye, and nothing is dialled any more. */
+  | { readonly type: "stop" };
 
 /** What a jd-client asks of its shell besides serving its miners, in order with that. */
 export type UpstreamEffect =

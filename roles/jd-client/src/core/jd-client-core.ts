@@ -70,6 +70,11 @@ export class JdClientCore {
     return this.#upstream.inUse !== "nothing" && this.#server.activeJobId !== undefined;
   }
 
+  /** Shares that no pool has answered: on their way, or kept until their job is taken. */
+  get pendingShares(): number {
+    return this.#upstream.pendingShares;
+  }
+
   /** A snapshot, for monitoring. */
   status(): JdClientStatus {
     return statusOf({
@@ -97,6 +102,8 @@ export class JdClientCore {
       case "jds-message":
       case "session-down":
         return this.#upstream.onSession(input);
+      case "stop":
+        return this.#upstream.stop();
       default:
         return this.#onTemplateEvent(input);
     }

@@ -50,6 +50,11 @@ export class PoolSide {
     return this.#channel;
   }
 
+  /** Shares without an answer. */
+  get pendingSubmits(): number {
+    return this.#channel?.pendingSubmits ?? 0;
+  }
+
   /** Asks for the channel. */
   open(requestId: number): void {
     const { options, send } = this.#parts;
@@ -84,6 +89,11 @@ export class PoolSide {
     if (this.#channel === undefined || !this.#nominal.isDue(nominalHashRate, options.outbox.now)) return;
     const { channelId } = this.#channel;
     send({ name: "UpdateChannel", channelId, nominalHashRate, maximumTarget: ANY_TARGET });
+  }
+
+  /** Closes the channel, as the specification asks of who leaves (5.3.9). */
+  close(): void {
+    if (this.#channel?.open === true) this.#parts.send(this.client.close(this.#channel.channelId, "shutting-down"));
   }
 
   #onEvent(event: ClientEvent): SessionNews | undefined {

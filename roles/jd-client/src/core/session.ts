@@ -86,6 +86,11 @@ export class Session {
     return this.#phase.at === "up" && channel !== undefined && payout !== undefined ? { channel, payout } : undefined;
   }
 
+  /** Shares that its pool has not answered. */
+  get pendingSubmits(): number {
+    return this.#pool.pendingSubmits;
+  }
+
   /** Whether miners were given a job for it. */
   knows(workId: number): boolean {
     return this.#desk?.knows(workId) === true;
@@ -181,10 +186,15 @@ export class Session {
     this.#desk?.retire();
   }
 
+  /** Miners find no more shares: the pool is told that its channel is not needed any more. */
+  sayGoodbye(): void {
+    if (this.#phase.at === "up") this.#pool.close();
+  }
+
   /** It is over; counts what it leaves unanswered. */
   end(): void {
     this.#desk?.close();
-    this.#options.outbox.count("sharesUnanswered", "", this.#pool.channel?.pendingSubmits ?? 0);
+    this.#options.outbox.count("sharesUnanswered", "", this.pendingSubmits);
     this.#phase = { at: "ended" };
     this.#desk = undefined;
   }

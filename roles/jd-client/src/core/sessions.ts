@@ -39,6 +39,11 @@ export class Sessions {
     return this.#all.find((session) => session.knows(workId));
   }
 
+  /** Shares that pools have not answered. */
+  get pendingSubmits(): number {
+    return this.#all.reduce((sum, { pendingSubmits }) => sum + pendingSubmits, 0);
+  }
+
   /** Whether a session was left, with nothing wrong. */
   isDraining(session: Session): boolean {
     return this.#draining.has(session);
@@ -67,6 +72,14 @@ export class Sessions {
     this.#draining.set(session, this.#outbox.now + DRAIN_MS);
     const [oldest] = this.#draining.keys();
     if (this.#draining.size > MAX_DRAINING && oldest !== undefined) this.#end(oldest, "not-needed");
+  }
+
+  /** Tells all pools goodbye, and ends all sessions. */
+  stop(): void {
+    for (const session of this.#all) {
+      session.sayGoodbye();
+      this.#end(session, "stopping");
+    }
   }
 
   /** Transactions of a template came, or will not. */

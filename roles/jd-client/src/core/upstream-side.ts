@@ -75,6 +75,11 @@ export class UpstreamSide {
     return this.#cache.size;
   }
 
+  /** Shares that no pool has answered: on their way, or kept until their job is taken. */
+  get pendingShares(): number {
+    return this.#sessions.pendingSubmits + this.#cache.size;
+  }
+
   /** Something happened to a session. What is said to one that has ended meanwhile is of no interest. */
   onSession(input: SessionInput): void {
     const session = this.#sessions.find(input.session);
@@ -111,6 +116,12 @@ export class UpstreamSide {
     for (const { session, news } of this.#sessions.tick()) this.#heed(session, news);
     this.#outbox.count("sharesDiscarded", "too-old", this.#cache.expire(now));
     this.#decisions.add(this.#choice.tick(now));
+  }
+
+  /** Tells all upstreams goodbye. */
+  stop(): void {
+    this.#choice.unwanted();
+    this.#sessions.stop();
   }
 
   /** Miners were given a job. */
