@@ -15,6 +15,7 @@ export { peerMetrics } from "./peer-metrics.ts";
 export { type PeerSettings, peerSettings, toPeerOptions } from "./peer-settings.ts";
 export { peerLog, peersStatus } from "./peer-status.ts";
 export { isIrohPeer, type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
+export { type NumberedRoute, RouteBook } from "./route-book.ts";
 export {
   controlService,
   healthService,
@@ -33,4 +34,10 @@ export {
   toListenLimits,
 } from "./settings.ts";
 export { listenerStatus, type NetworkStatus } from "./status.ts";
-export { type FallbackSettings, fallbackSettings, toUpstreamPolicy, transportsTo } from "./upstream-routes.ts";
+export {
+  checkRoutes,
+  type FallbackSettings,
+  fallbackSettings,
+  toUpstreamPolicy,
+  transportsTo,
+} from "./upstream-routes.ts";
