@@ -1,8 +1,8 @@
 import { rewardScript, toServerOptions } from "@adit/mining-shell";
-import { type Network, toUpstreamPolicy } from "@adit/role-network";
+import type { Network } from "@adit/role-network";
 import type { JdClientConfig } from "./config.ts";
 import type { JdClientOptions } from "./core/jd-client-options.ts";
-import { routesTo, upstreamName } from "./upstream-settings.ts";
+import type { UpstreamPlan } from "./core/upstream-plan.ts";
 
 /** What a core is made of. */
 export interface CoreParts {
@@ -14,20 +14,16 @@ export interface CoreParts {
 }
 
 /** What the core is told of the config. RangeError or BitcoinError when its signature or rates do not fit a coinbase. */
-export function coreOptions({ config, network, extranonceStart, soloExtranoncePrefix }: CoreParts): JdClientOptions {
-  const { network: chain, coinbaseRewardScript, mode } = config;
-  const scriptOf = (descriptor: string): Uint8Array => rewardScript({ descriptor, network: chain }).script;
+export function coreOptions(
+  { config, network, extranonceStart, soloExtranoncePrefix }: CoreParts,
+  plan: UpstreamPlan,
+): JdClientOptions {
+  const { coinbaseRewardScript: descriptor, mode } = config;
   return {
     server: { ...toServerOptions(config), hashing: network.hashing, coinbaseTag: config.jdcSignature },
     mode: mode === "SOLOMINING" ? null : mode,
-    upstreams: config.upstreams.map((entry, at) => ({
-      name: upstreamName(entry, at),
-      userIdentity: entry.userIdentity,
-      expectedScript: entry.expectedRewardScript === undefined ? undefined : scriptOf(entry.expectedRewardScript),
-    })),
-    routes: config.upstreams.flatMap(routesTo),
-    policy: toUpstreamPolicy(config.fallback),
-    soloScript: scriptOf(coinbaseRewardScript),
+    plan,
+    soloScript: rewardScript({ descriptor, network: config.network }).script,
     reservedExtranonceSize: config.reservedDownstreamRollableExtranonceSize,
     soloExtranoncePrefix,
     extranonceStart,

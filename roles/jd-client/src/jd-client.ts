@@ -5,9 +5,10 @@ import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@a
 import { type JdClientConfig, listenerOf } from "./config.ts";
 import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
-import type { UpstreamRoute } from "./core/jd-client-options.ts";
+import type { UpstreamRoute } from "./core/upstream-plan.ts";
 import { type CoreParts, coreOptions } from "./core-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
+import { UpstreamBook } from "./upstream-book.ts";
 import { UpstreamLink } from "./upstream-link.ts";
 
 /** What a {@link JdClient} is made of; whoever opened the network closes it. */
@@ -24,7 +25,7 @@ const GOODBYE_MS = 4000;
 export class JdClient {
   readonly #parts: JdClientParts;
   readonly #core: JdClientCore;
-  readonly #routes: readonly UpstreamRoute[];
+  readonly #upstreams = new UpstreamBook();
   readonly #metrics: JdClientMetrics;
   readonly #shell: MiningShell<JdClientInput, UpstreamEffect>;
   readonly #links = new Map<SessionId, UpstreamLink>();
@@ -41,10 +42,9 @@ export class JdClient {
   constructor(parts: JdClientParts) {
     const { config, context } = parts;
     this.#parts = parts;
-    const options = coreOptions(parts);
+    const options = coreOptions(parts, this.#upstreams.planOf(config));
     this.#core = new JdClientCore(options, context.now());
     this.#answered = new Condition(() => this.#core.pendingShares === 0);
-    this.#routes = options.routes;
     this.#metrics = jdClientMetrics(context.metrics, () => this.#core.status());
     const { limits, ackIntervalSecs, supportedExtensions } = config;
     this.#shell = new MiningShell({
@@ -180,14 +180,13 @@ export class JdClient {
     }
   }
 
-  #begin(session: SessionId, at: number): void {
+  #begin(session: SessionId, route: UpstreamRoute): void {
     const { config, context, network } = this.#parts;
-    const route = this.#routes[at];
-    const entry = route === undefined ? undefined : config.upstreams[route.upstream];
-    if (route === undefined || entry === undefined || context.signal.aborted) return;
+    if (context.signal.aborted) return;
+    const entry = this.#upstreams.entryOf(route);
     const declaresTransactions = config.mode === "FULLTEMPLATE";
     const say = (input: JdClientInput): void => this.#feed(input);
-    const link = new UpstreamLink({ session, entry, route, declaresTransactions, network, say });
+    const link = new UpstreamLink({ session, entry, way: route, declaresTransactions, network, say });
     this.#links.set(session, link);
     const running = link.run().finally(() => {
       this.#links.delete(session);

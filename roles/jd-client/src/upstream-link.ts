@@ -11,14 +11,14 @@ import { aborted, type Sv2Connection, within } from "@adit/network-helpers";
 import { reasonText } from "@adit/role-kit";
 import { isNegotiation, type Network, Outbound } from "@adit/role-network";
 import type { SessionId, SessionInput } from "./core/effects.ts";
-import type { UpstreamRoute } from "./core/jd-client-options.ts";
+import type { UpstreamWay } from "./core/upstream-plan.ts";
 import { endpointOf, type UpstreamEntry } from "./upstream-settings.ts";
 
 /** What an {@link UpstreamLink} works with. */
 export interface UpstreamLinkOptions {
   readonly session: SessionId;
   readonly entry: UpstreamEntry;
-  readonly route: UpstreamRoute;
+  readonly way: UpstreamWay;
   /** Whether transactions are declared. */
   readonly declaresTransactions: boolean;
   readonly network: Network;
@@ -72,7 +72,7 @@ export class UpstreamLink {
   }
 
   async #connect(): Promise<void> {
-    const { network, entry, route, declaresTransactions, session, say } = this.#options;
+    const { network, entry, way, declaresTransactions, session, say } = this.#options;
     const { signal } = this.#ending;
     const mining = {
       protocol: "mining",
@@ -86,8 +86,8 @@ export class UpstreamLink {
       requestExtensions: [],
       requiredExtensions: [],
     } as const;
-    await using pool = await network.dial({ ...endpointOf(entry, "pool"), transport: route.pool }, mining, { signal });
-    await using jds = await network.dial({ ...endpointOf(entry, "jds"), transport: route.jds }, declaration, {
+    await using pool = await network.dial({ ...endpointOf(entry, "pool"), transport: way.pool }, mining, { signal });
+    await using jds = await network.dial({ ...endpointOf(entry, "jds"), transport: way.jds }, declaration, {
       signal,
     });
     const { tlvByteOrder } = entry;

@@ -1,6 +1,7 @@
 import type { CountEffect, ServerEffect } from "@adit/channels";
 import type { CommonMessage, JobDeclarationMessage, MiningMessage, SubmitSolution } from "@adit/codec";
 import type { MinerEffect, MinerInput, TemplateEvent } from "@adit/mining-shell";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** Names one session with an upstream, its two connections together; no number is given twice. */
 export type SessionId = number;
@@ -43,8 +44,8 @@ export type JdClientInput =
 /** What a jd-client asks of its shell besides serving its miners, in order with that. */
 export type UpstreamEffect =
   | Extract<ServerEffect, { readonly type: "reject-share" }>
-  /** Connect over a route, by its place among them: to the pool and to the job declarator. */
-  | { readonly type: "begin-session"; readonly session: SessionId; readonly route: number }
+  /** Connect over a route: to the pool and to the job declarator. */
+  | { readonly type: "begin-session"; readonly session: SessionId; readonly route: UpstreamRoute }
   /** Send what was sent before, then end both connections. The core has forgotten the session. */
   | { readonly type: "end-session"; readonly session: SessionId; readonly reason: string }
   /** Send a message to the session's pool; `worker` goes along as the TLV of extension 0x0002. */

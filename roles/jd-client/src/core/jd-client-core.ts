@@ -79,8 +79,7 @@ export class JdClientCore {
   status(): JdClientStatus {
     return statusOf({
       server: this.#server.status(),
-      upstreams: this.#options.upstreams,
-      routes: this.#options.routes,
+      routes: this.#upstream.routes,
       inUse: this.#upstream.inUse,
       states: this.#upstream.states,
       cachedShares: this.#upstream.cachedShares,

@@ -58,7 +58,8 @@ export class PoolSide {
   /** Asks for the channel. */
   open(requestId: number): void {
     const { options, send } = this.#parts;
-    const { userIdentity, minExtranonceSize, hashrate, outbox } = options;
+    const { route, minExtranonceSize, hashrate, outbox } = options;
+    const { userIdentity } = route.rules;
     this.#askedAt = outbox.now;
     const nominalHashRate = hashrate();
     this.#nominal.tell(nominalHashRate);

@@ -184,7 +184,7 @@ describe("who is paid", () => {
   test("must be who the operator expects, if the operator says so", () => {
     const expecting = (place: number): Bench => {
       const rules = { name: "pool", userIdentity: "alice", expectedScript: payoutScript(place) };
-      return new Bench({ upstreams: [rules] });
+      return new Bench({ rules: [rules] });
     };
     expect(failures(expecting(0))).toEqual([]);
     expect(failures(expecting(1))).toEqual(["unexpected-payout"]);

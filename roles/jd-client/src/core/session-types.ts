@@ -5,13 +5,12 @@ import type { Outbox } from "./outbox.ts";
 import type { Payout, PayoutRules } from "./payout.ts";
 import type { ShareCache } from "./share-cache.ts";
 import type { TemplateTransactions } from "./template-transactions.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** What a session is made with. */
 export interface SessionOptions {
   readonly id: SessionId;
-  /** Place of its route. */
-  readonly route: number;
-  readonly userIdentity: string;
+  readonly route: UpstreamRoute;
   readonly payout: PayoutRules;
   readonly mode: "FULLTEMPLATE" | "COINBASEONLY";
   /** Rollable bytes of extranonce that miners and their channels' indexes need. */

@@ -13,6 +13,7 @@ import { PoolSide } from "./pool-side.ts";
 import { failed, type SessionNews, type SessionOptions, type SessionTerms } from "./session-types.ts";
 import { TokenPurse } from "./token-purse.ts";
 import { Tolerance } from "./tolerance.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 type Phase =
   | { readonly at: "connecting"; readonly since: number }
@@ -58,7 +59,7 @@ export class Session {
       broke: (code, detail) => this.#broke(code, detail),
     });
     this.#purse = new TokenPurse({
-      userIdentity: options.userIdentity,
+      userIdentity: options.route.rules.userIdentity,
       rules: options.payout,
       timeoutMs: options.tokenTimeoutMs,
       outbox: options.outbox,
@@ -74,8 +75,7 @@ export class Session {
     return this.#options.id;
   }
 
-  /** Place of its route. */
-  get route(): number {
+  get route(): UpstreamRoute {
     return this.#options.route;
   }
 

@@ -3,6 +3,7 @@ import type { Failure } from "./failure.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Session } from "./session.ts";
 import type { SessionNews } from "./session-types.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** A session that is not mined for any more stays this long for what miners still find for it. */
 const DRAIN_MS = 10_000;
@@ -12,19 +13,19 @@ const MAX_DRAINING = 4;
 /** The sessions with upstreams: one over each route at most, and for a while those that were left with nothing wrong. */
 export class Sessions {
   readonly #outbox: Outbox;
-  readonly #make: (id: SessionId, route: number) => Session;
+  readonly #make: (id: SessionId, route: UpstreamRoute) => Session;
+  /** By the ids of their routes. */
   readonly #byRoute = new Map<number, Session>();
   /** Until when each stays. */
   readonly #draining = new Map<Session, number>();
   #lastId = 0;
 
-  /** `make`: a session over a route, by its place. */
-  constructor(outbox: Outbox, make: (id: SessionId, route: number) => Session) {
+  constructor(outbox: Outbox, make: (id: SessionId, route: UpstreamRoute) => Session) {
     this.#outbox = outbox;
     this.#make = make;
   }
 
-  /** The session over a route, if there is one that was not left. */
+  /** The session over a route, by its id, if there is one that was not left. */
   of(route: number): Session | undefined {
     return this.#byRoute.get(route);
   }
@@ -50,9 +51,9 @@ export class Sessions {
   }
 
   /** Begins a session. */
-  begin(route: number): void {
+  begin(route: UpstreamRoute): void {
     this.#lastId += 1;
-    this.#byRoute.set(route, this.#make(this.#lastId, route));
+    this.#byRoute.set(route.id, this.#make(this.#lastId, route));
     this.#outbox.emit({ type: "begin-session", session: this.#lastId, route });
   }
 
@@ -108,7 +109,8 @@ export class Sessions {
   #end(session: Session, reason: string): void {
     session.end();
     this.#draining.delete(session);
-    if (this.#byRoute.get(session.route) === session) this.#byRoute.delete(session.route);
+    const { id } = session.route;
+    if (this.#byRoute.get(id) === session) this.#byRoute.delete(id);
     this.#outbox.emit({ type: "end-session", session: session.id, reason });
   }
 }

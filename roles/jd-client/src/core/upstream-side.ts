@@ -15,8 +15,8 @@ import { Session } from "./session.ts";
 import type { SessionNews, SessionTerms } from "./session-types.ts";
 import { Sessions } from "./sessions.ts";
 import { ShareCache } from "./share-cache.ts";
-import { nameOf } from "./status.ts";
 import { TemplateTransactions } from "./template-transactions.ts";
+import { RouteTable, type UpstreamRoute } from "./upstream-plan.ts";
 
 /** The half of the core that serves miners, as its upstream half sees it. */
 export interface MinerSide {
@@ -43,6 +43,7 @@ export class UpstreamSide {
   readonly #miners: MinerSide;
   readonly #cache = new ShareCache();
   readonly #transactions: TemplateTransactions;
+  readonly #table: RouteTable;
   readonly #sessions: Sessions;
   readonly #choice: UpstreamChoice<FailureCode>;
   /** What jobs were made for, by `workId`; oldest first. */
@@ -50,14 +51,14 @@ export class UpstreamSide {
   readonly #decisions = new ChoiceDecisions<FailureCode>((decision) => this.#carryOut(decision));
 
   constructor(options: JdClientOptions, outbox: Outbox, miners: MinerSide) {
-    const { mode, routes, policy, soloAfterMs, random, server } = options;
+    const { plan, soloAfterMs, random, server } = options;
     this.#options = options;
     this.#outbox = outbox;
     this.#miners = miners;
     this.#transactions = new TemplateTransactions(server.hashing);
     this.#sessions = new Sessions(outbox, (id, route) => this.#newSession(id, route));
-    const known = mode === null ? [] : routes.map(({ upstream }, id) => ({ id, upstream }));
-    this.#choice = new UpstreamChoice({ routes: known, policy, soloAfterMs, random }, outbox.now);
+    this.#table = new RouteTable(plan);
+    this.#choice = new UpstreamChoice({ ...plan, soloAfterMs, random }, outbox.now);
   }
 
   /** What is mined for now. */
@@ -65,7 +66,12 @@ export class UpstreamSide {
     return this.#choice.inUse;
   }
 
-  /** Where each route stands. */
+  /** The ways to upstreams, in order of preference. */
+  get routes(): readonly UpstreamRoute[] {
+    return this.#table.routes;
+  }
+
+  /** Where each route stands, by its id. */
   get states(): ReadonlyMap<number, RouteState> {
     return this.#choice.states;
   }
@@ -161,7 +167,7 @@ export class UpstreamSide {
     const terms = session === this.#session ? session.terms : undefined;
     switch (news.type) {
       case "ready":
-        return this.#decisions.add(this.#choice.ready(session.route, this.#outbox.now));
+        return this.#decisions.add(this.#choice.ready(session.route.id, this.#outbox.now));
       case "failed":
         return this.#fail(session, news.failure);
       case "target":
@@ -177,17 +183,17 @@ export class UpstreamSide {
 
   #fail(session: Session, failure: Failure): void {
     const wasLeft = this.#sessions.isDraining(session);
-    const upstream = this.#nameOf(session.route);
+    const upstream = session.route.rules.name;
     this.#outbox.log(wasLeft ? "debug" : "warn", "upstream-failed", { upstream, ...failure });
     this.#sessions.fail(session, failure);
     if (wasLeft) return;
-    this.#decisions.add(this.#choice.failed(session.route, routeFailure(failure.code), this.#outbox.now));
+    this.#decisions.add(this.#choice.failed(session.route.id, routeFailure(failure.code), this.#outbox.now));
   }
 
   #carryOut(decision: ChoiceDecision<FailureCode>): void {
     switch (decision.type) {
       case "dial":
-        return this.#sessions.begin(decision.route);
+        return this.#sessions.begin(this.#table.of(decision.route));
       case "use":
         return this.#use(decision);
       case "release":
@@ -200,9 +206,9 @@ export class UpstreamSide {
   #use({ from, to, reason }: Extract<ChoiceDecision<FailureCode>, { readonly type: "use" }>): void {
     this.#outbox.count("switches", reason);
     const level = to === "solo" && reason !== "solo-mode" ? "warn" : "info";
-    const route = typeof to === "number" ? this.#options.routes[to] : undefined;
-    const over = route === undefined ? {} : { pool: route.pool, jds: route.jds };
-    this.#outbox.log(level, "upstream-changed", { from: this.#nameOf(from), to: this.#nameOf(to), ...over, reason });
+    const { pool, jds }: Partial<UpstreamRoute> = typeof to === "number" ? this.#table.of(to) : {};
+    const fields = { from: this.#table.nameOf(from), to: this.#table.nameOf(to), pool, jds, reason };
+    this.#outbox.log(level, "upstream-changed", fields);
     this.#rework();
   }
 
@@ -214,20 +220,13 @@ export class UpstreamSide {
     this.#fail(session, { code: "extranonce-unusable", detail: problem });
   }
 
-  #nameOf(inUse: InUse): string {
-    return nameOf(inUse, this.#options);
-  }
-
-  #newSession(id: SessionId, route: number): Session {
-    const { upstreams, routes, mode, outputSpace, tokenTimeoutMs, answerTimeoutMs, server, reservedExtranonceSize } =
-      this.#options;
-    const rules = upstreams[routes[route]?.upstream ?? -1];
-    if (rules === undefined || mode === null) throw new RangeError(`there is no route ${route}`);
+  #newSession(id: SessionId, route: UpstreamRoute): Session {
+    const { mode, outputSpace, tokenTimeoutMs, answerTimeoutMs, server, reservedExtranonceSize } = this.#options;
+    if (mode === null) throw new RangeError("there are no upstreams in solo mining");
     return new Session({
       id,
       route,
-      userIdentity: rules.userIdentity,
-      payout: { space: outputSpace, expectedScript: rules.expectedScript },
+      payout: { space: outputSpace, expectedScript: route.rules.expectedScript },
       mode,
       minExtranonceSize: INDEX_SIZE + reservedExtranonceSize,
       versionRollingAllowed: server.versionRollingAllowed,
