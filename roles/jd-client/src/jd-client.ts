@@ -5,7 +5,6 @@ import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@a
 import { type JdClientConfig, listenerOf } from "./config.ts";
 import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
-import type { UpstreamRoute } from "./core/upstream-plan.ts";
 import { type CoreParts, coreOptions } from "./core-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
 import { UpstreamBook } from "./upstream-book.ts";
@@ -168,7 +167,7 @@ export class JdClient {
     const link = this.#links.get(effect.session);
     switch (effect.type) {
       case "begin-session":
-        return this.#begin(effect.session, effect.route);
+        return this.#begin(effect);
       case "end-session":
         return link?.end();
       case "send-pool":
@@ -180,13 +179,13 @@ export class JdClient {
     }
   }
 
-  #begin(session: SessionId, route: UpstreamRoute): void {
+  #begin({ session, route, moves }: Extract<UpstreamEffect, { readonly type: "begin-session" }>): void {
     const { config, context, network } = this.#parts;
     if (context.signal.aborted) return;
     const entry = this.#upstreams.entryOf(route);
     const declaresTransactions = config.mode === "FULLTEMPLATE";
     const say = (input: JdClientInput): void => this.#feed(input);
-    const link = new UpstreamLink({ session, entry, way: route, declaresTransactions, network, say });
+    const link = new UpstreamLink({ session, entry, way: route, moves, declaresTransactions, network, say });
     this.#links.set(session, link);
     const running = link.run().finally(() => {
       this.#links.delete(session);

@@ -1,7 +1,7 @@
 import type { CountEffect, ServerEffect } from "@adit/channels";
 import type { CommonMessage, JobDeclarationMessage, MiningMessage, SubmitSolution } from "@adit/codec";
 import type { MinerEffect, MinerInput, TemplateEvent } from "@adit/mining-shell";
-import type { UpstreamRoute } from "./upstream-plan.ts";
+import type { Moves, UpstreamRoute } from "./upstream-plan.ts";
 
 /** Names one session with an upstream, its two connections together; no number is given twice. */
 export type SessionId = number;
@@ -44,8 +44,13 @@ export type JdClientInput =
 /** What a jd-client asks of its shell besides serving its miners, in order with that. */
 export type UpstreamEffect =
   | Extract<ServerEffect, { readonly type: "reject-share" }>
-  /** Connect over a route: to the pool and to the job declarator. */
-  | { readonly type: "begin-session"; readonly session: SessionId; readonly route: UpstreamRoute }
+  /** Connect over a route, to the pool and to the job declarator: where they have asked to be reached, if they have. */
+  | {
+      readonly type: "begin-session";
+      readonly session: SessionId;
+      readonly route: UpstreamRoute;
+      readonly moves: Moves;
+    }
   /** Send what was sent before, then end both connections. The core has forgotten the session. */
   | { readonly type: "end-session"; readonly session: SessionId; readonly reason: string }
   /** Send a message to the session's pool; `worker` goes along as the TLV of extension 0x0002. */
@@ -92,6 +97,8 @@ export type CounterName =
   | "switches"
   /** Sessions with upstreams that ended, by reason. */
   | "sessionFailures"
+  /** Reconnect messages of pools and job declarators, by what became of them. */
+  | "reconnects"
   /** Messages of upstreams that break the protocol, by fault. */
   | "upstreamFaults"
   /** Blocks found. */

@@ -15,9 +15,10 @@ import type { JdClientEffect, JdClientInput } from "./effects.ts";
 import type { JdClientOptions } from "./jd-client-options.ts";
 import { Outbox } from "./outbox.ts";
 import { type Payout, payoutTo, rewardOutputs } from "./payout.ts";
+import { INDEX_SIZE } from "./session-maker.ts";
 import type { SessionTerms } from "./session-types.ts";
 import { type JdClientStatus, statusOf } from "./status.ts";
-import { INDEX_SIZE, UpstreamSide } from "./upstream-side.ts";
+import { UpstreamSide } from "./upstream-side.ts";
 
 /** Number of channels that miners may have at once. */
 export const EXTRANONCE_INDEXES: number = 2 ** (8 * INDEX_SIZE);

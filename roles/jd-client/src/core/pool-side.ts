@@ -107,7 +107,7 @@ export class PoolSide {
       case "channel-closed":
         return failed("channel-closed", event.reasonCode);
       case "reconnect":
-        return failed("reconnect-asked", "the pool asked to connect elsewhere");
+        return { type: "asked", part: "pool", to: { newHost: event.host, newPort: event.port } };
       case "target":
         tolerance.targetSet(options.outbox.now);
         desk()?.retarget();

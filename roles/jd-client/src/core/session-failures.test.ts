@@ -89,14 +89,12 @@ describe("a session is over", () => {
     expect(failures(bench)).toEqual(["unexpected-job"]);
   });
 
-  test("channel-closed, reconnect-asked: the pool does not want us", () => {
+  test("channel-closed: the pool does not want us", () => {
     const bench = new Bench({ upstreamCount: 2 });
     const { channelId } = bench.upstream;
     bench.upstream.sayPool({ name: "CloseChannel", channelId, reasonCode: "full" });
-    const second = bench.upstreams[1]!;
     expect(bench.core.status().mining_for).toBe("upstream-1");
-    second.sayPool({ name: "Reconnect", newHost: "", newPort: 0 } as unknown as MiningMessage);
-    expect(failures(bench)).toEqual(["channel-closed", "reconnect-asked"]);
+    expect(failures(bench)).toEqual(["channel-closed"]);
   });
 
   test("channel-refused: the pool opens no channel", () => {

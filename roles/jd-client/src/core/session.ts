@@ -13,7 +13,7 @@ import { PoolSide } from "./pool-side.ts";
 import { failed, type SessionNews, type SessionOptions, type SessionTerms } from "./session-types.ts";
 import { TokenPurse } from "./token-purse.ts";
 import { Tolerance } from "./tolerance.ts";
-import type { UpstreamRoute } from "./upstream-plan.ts";
+import type { Moves, UpstreamRoute } from "./upstream-plan.ts";
 
 type Phase =
   | { readonly at: "connecting"; readonly since: number }
@@ -79,6 +79,11 @@ export class Session {
     return this.#options.route;
   }
 
+  /** Where its parts have asked to be reached. */
+  get moves(): Moves {
+    return this.#options.moves;
+  }
+
   /** What miners' work must be; undefined unless the session is ready. */
   get terms(): SessionTerms | undefined {
     const { channel } = this.#pool;
@@ -89,6 +94,11 @@ export class Session {
   /** Shares that its pool has not answered. */
   get pendingSubmits(): number {
     return this.#pool.pendingSubmits;
+  }
+
+  /** Whether its pool owes answers to shares, or will: those that are kept for a job on its way. */
+  get owes(): boolean {
+    return this.pendingSubmits > 0 || this.#desk?.keepsShares === true;
   }
 
   /** Whether miners were given a job for it. */
@@ -127,7 +137,7 @@ export class Session {
       case "ProvideMissingTransactions":
         return this.#judge(this.#desk?.reveal(message));
       case "Reconnect":
-        return failed("reconnect-asked", "the job declarator asked to connect elsewhere");
+        return { type: "asked", part: "jds", to: { newHost: message.newHost, newPort: message.newPort } };
       default:
         return this.#broke("unexpected-message", message.name);
     }

@@ -1,4 +1,5 @@
 import type { ChoicePlan, InUse, KnownRoute } from "@adit/network-helpers";
+import type { ReconnectTarget } from "@adit/role-network";
 
 /** An upstream, as far as the core has to know it. */
 export interface UpstreamRules {
@@ -15,6 +16,12 @@ export interface UpstreamWay {
   readonly pool: "tcp" | "iroh";
   readonly jds: "tcp" | "iroh";
 }
+
+/** One of the two parts of an upstream. */
+export type UpstreamPart = keyof UpstreamWay;
+
+/** Where the parts of an upstream have asked to be reached (spec 3.6.5) instead of where the config says, if they have. */
+export type Moves = { readonly [part in UpstreamPart]?: ReconnectTarget };
 
 /** A way to an upstream. */
 export interface UpstreamRoute extends KnownRoute, UpstreamWay {

@@ -162,8 +162,7 @@ export class Bench {
         this.trace.push(`jds ${this.#upstreamOf(effect.session)?.place}: ${effect.message.name}`);
         return this.#upstreamOf(effect.session)?.take(effect.message);
       case "begin-session":
-        this.trace.push(`begin ${effect.route.id}`);
-        return this.upstreams[effect.route.id]?.connect(effect.session);
+        return this.#begin(effect);
       case "end-session":
         this.trace.push(`end ${this.#upstreamOf(effect.session)?.place ?? "-"}`);
         return this.#upstreamOf(effect.session)?.disconnect();
@@ -188,6 +187,16 @@ export class Bench {
       default:
         effect satisfies never;
     }
+  }
+
+  #begin({ session, route, moves }: Extract<JdClientEffect, { readonly type: "begin-session" }>): void {
+    const asked = Object.entries(moves).map(([part, { newPort }]) => ` ${part} ${newPort}`);
+    this.trace.push(`begin ${route.id}${asked.join("")}`);
+    // Both parts of an upstream are one here, which is asked for by its place in place of a port.
+    const { newPort: place = route.id } = moves.pool ?? moves.jds ?? {};
+    const upstream = this.upstreams[place];
+    if (upstream?.session === undefined && upstream !== undefined) upstream.connect(session);
+    else this.feed({ type: "session-down", session, reason: "nobody takes it" });
   }
 
   #give(templateId: bigint): void {
@@ -234,6 +243,7 @@ function routeTo(rules: UpstreamRules, upstream: number): UpstreamRoute {
   return { id: upstream, upstream, rules, pool: "tcp", jds: "tcp" };
 }
 
-function rulesOf(place: number): UpstreamRules {
+/** What an upstream is to the jd-client unless a test says otherwise. */
+export function rulesOf(place: number): UpstreamRules {
   return { name: `upstream-${place}`, userIdentity: "alice", expectedScript: undefined };
 }
