@@ -6,7 +6,7 @@ import { sv1Limits, type TranslatorConfig, translatorConfig } from "./config.ts"
 import { translatorMetrics } from "./metrics.ts";
 import { liveLimitKeys, Translator } from "./translator.ts";
 import { TranslatorCore, type TranslatorOptions } from "./translator-core.ts";
-import type { UpstreamRoute } from "./upstream-side.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** The translator: Stratum V1 miners in, one Stratum V2 connection out. */
 export const translatorRole: RoleDefinition<TranslatorConfig> = {

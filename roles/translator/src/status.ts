@@ -5,7 +5,7 @@ import { peerText } from "@adit/role-kit";
 import type { CounterName } from "./effects.ts";
 import type { Miner } from "./miner.ts";
 import type { Uplink } from "./uplink.ts";
-import type { UpstreamRoute } from "./upstream-side.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** The core's part of the status document, as JSON spells it. */
 export interface TranslatorStatus {

@@ -3,8 +3,9 @@ import { Miner, type MinerRules } from "./miner.ts";
 import { Outbox } from "./outbox.ts";
 import { RememberedHashrates } from "./remembered-hashrates.ts";
 import { statusOf, type TranslatorStatus } from "./status.ts";
-import type { UpstreamRules } from "./upstream-session.ts";
-import { type UpstreamPlan, UpstreamSide, type UpstreamState } from "./upstream-side.ts";
+import type { UpstreamPlan, UpstreamState } from "./upstream-plan.ts";
+import type { UpstreamRules } from "./upstream-rules.ts";
+import { UpstreamSide } from "./upstream-side.ts";
 
 /** What a translator is made with. */
 export interface TranslatorOptions {

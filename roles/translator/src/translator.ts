@@ -8,7 +8,7 @@ import type { TranslatorMetrics } from "./metrics.ts";
 import { MinerConnection } from "./miner-connection.ts";
 import type { TranslatorCore } from "./translator-core.ts";
 import { UpstreamConnection } from "./upstream-connection.ts";
-import type { UpstreamRoute, UpstreamState } from "./upstream-side.ts";
+import type { UpstreamRoute, UpstreamState } from "./upstream-plan.ts";
 
 /** What a {@link Translator} is made of. */
 export interface TranslatorParts {

@@ -24,7 +24,7 @@ export type SessionPurpose =
 /** The sessions with upstreams: one over each route at most, what shall follow them, and what was left. */
 export class UpstreamSessions {
   readonly #outbox: Outbox;
-  readonly #make: (id: SessionId, route: number, to: ReconnectTarget | undefined) => UpstreamSession;
+  readonly #make: (id: SessionId, route: number) => UpstreamSession;
   readonly #byId = new Map<SessionId, UpstreamSession>();
   readonly #byRoute = new Map<number, UpstreamSession>();
   readonly #successors = new Map<number, { readonly session: UpstreamSession; readonly until: number }>();
@@ -33,10 +33,7 @@ export class UpstreamSessions {
   readonly #tested = new Set<UpstreamSession>();
   #lastId = 0;
 
-  constructor(
-    outbox: Outbox,
-    make: (id: SessionId, route: number, to: ReconnectTarget | undefined) => UpstreamSession,
-  ) {
+  constructor(outbox: Outbox, make: (id: SessionId, route: number) => UpstreamSession) {
     this.#outbox = outbox;
     this.#make = make;
   }
@@ -137,7 +134,7 @@ export class UpstreamSessions {
 
   #begin(route: number, to: ReconnectTarget | undefined): UpstreamSession {
     this.#lastId += 1;
-    const session = this.#make(this.#lastId, route, to);
+    const session = this.#make(this.#lastId, route);
     this.#byId.set(this.#lastId, session);
     this.#outbox.emit({ type: "begin-session", session: this.#lastId, route, to });
     return session;

@@ -12,8 +12,8 @@ import { defaultSv1Limits } from "@adit/sv1";
 import type { SessionId, TranslatorEffect, TranslatorInput, UpstreamSetup } from "../effects.ts";
 import type { MinerRules } from "../miner.ts";
 import { TranslatorCore } from "../translator-core.ts";
-import type { UpstreamRules } from "../upstream-session.ts";
-import type { UpstreamPlan } from "../upstream-side.ts";
+import type { UpstreamPlan } from "../upstream-plan.ts";
+import type { UpstreamRules } from "../upstream-rules.ts";
 import { BenchMiner } from "./bench-miner.ts";
 import { overTheWire, poolCore, prevHashOf, templateOf } from "./pool-core.ts";
 
