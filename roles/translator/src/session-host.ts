@@ -4,6 +4,7 @@ import type { Failure } from "./failure.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ChannelHost } from "./session-channels.ts";
 import type { UpstreamLink } from "./upstream-link.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 import type { UpstreamRules } from "./upstream-rules.ts";
 import type { UpstreamWork } from "./upstream-work.ts";
 
@@ -22,8 +23,7 @@ export interface SessionHost extends ChannelHost {
 /** What a session is made with. */
 export interface SessionOptions {
   readonly id: SessionId;
-  /** Place of its route. */
-  readonly route: number;
+  readonly route: UpstreamRoute;
   readonly rules: UpstreamRules;
   readonly outbox: Outbox;
   readonly host: SessionHost;

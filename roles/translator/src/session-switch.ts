@@ -1,4 +1,3 @@
-import { TokenBucket } from "@adit/channels";
 import {
   type ChoiceDecision,
   ChoiceDecisions,
@@ -6,11 +5,10 @@ import {
   type RouteState,
   UpstreamChoice,
 } from "@adit/network-helpers";
-import type { ReconnectTarget } from "@adit/role-network";
 import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PlacedMiners } from "./placed-miners.ts";
-import { RouteTable } from "./route-table.ts";
+import { RouteTable, routeFields } from "./route-table.ts";
 import type { SessionHost } from "./session-host.ts";
 import type { UpstreamPlan, UpstreamState } from "./upstream-plan.ts";
 import type { UpstreamRules } from "./upstream-rules.ts";
@@ -27,16 +25,12 @@ export interface SessionSwitchParts {
   readonly host: SessionHost;
 }
 
-/** Requests to reconnect that are followed: more than these at once, and more often, is a fault. */
-const RECONNECTS = { burst: 3, perSecond: 1 / 60 };
-
 /** Which session is mined in: begins, uses, leaves and ends sessions as the choice of the upstream decides. */
 export class SessionSwitch {
   readonly sessions: UpstreamSessions;
+  readonly routes: RouteTable;
   readonly #parts: SessionSwitchParts;
   readonly #choice: UpstreamChoice<FailureCode>;
-  readonly #routes: RouteTable;
-  readonly #reconnects: TokenBucket;
   readonly #decisions = new ChoiceDecisions<FailureCode>((decision) => this.#carryOut(decision));
   #lastRequestId = 0;
   #trouble: string | null = null;
@@ -48,10 +42,8 @@ export class SessionSwitch {
     const { policy, routes } = plan;
     this.#parts = parts;
     const choosing = { policy, soloAfterMs: undefined, random: rules.random };
-    const known = routes.map(({ upstream }, id) => ({ id, upstream }));
-    this.#choice = new UpstreamChoice({ ...choosing, routes: known }, outbox.now);
-    this.#routes = new RouteTable(routes);
-    this.#reconnects = new TokenBucket(RECONNECTS, outbox.now);
+    this.#choice = new UpstreamChoice({ ...choosing, routes }, outbox.now);
+    this.routes = new RouteTable(routes);
     this.sessions = new UpstreamSessions(outbox, (id, route) => {
       return new UpstreamSession({ id, route, rules, outbox, host, nextRequestId: () => this.#nextRequestId() });
     });
@@ -104,25 +96,14 @@ export class SessionSwitch {
   worked(session: UpstreamSession): void {
     if (!this.sessions.test(session)) return;
     if (!this.sessions.takePlace(session))
-      return this.#decisions.add(this.#choice.ready(session.route, this.#parts.outbox.now));
-    this.#parts.outbox.log("info", "reconnected", this.#routes.describe(session.route));
+      return this.#decisions.add(this.#choice.ready(session.route.id, this.#parts.outbox.now));
+    this.#parts.outbox.log("info", "reconnected", routeFields(session.route));
     if (session === this.current) this.#enter(session);
   }
 
   /** A session credited work. */
   credited(session: UpstreamSession): void {
-    this.#choice.proven(session.route);
-  }
-
-  /** The upstream of a session asks to be reached elsewhere. */
-  asked(session: UpstreamSession, to: ReconnectTarget): void {
-    const { outbox } = this.#parts;
-    const refusal = this.#reconnectRefusal(session);
-    outbox.count("reconnects", refusal ?? "followed");
-    const fields = { ...this.#routes.describe(session.route), newHost: to.newHost, newPort: to.newPort };
-    if (refusal !== undefined) return outbox.log("debug", "reconnect-not-followed", { ...fields, refusal });
-    outbox.log("info", "upstream-asks-to-reconnect", fields);
-    this.sessions.succeed(session, to);
+    this.#choice.proven(session.route.id);
   }
 
   /** The connection of a session could not be made, or has ended. */
@@ -144,19 +125,19 @@ export class SessionSwitch {
     const successor = this.sessions.successorOf(session);
     outbox.count("sessionFailures", failure.code);
     this.#trouble = failure.detail;
-    outbox.log(this.#levelOf(session), "upstream-failed", { ...this.#routes.describe(route), ...failure });
+    outbox.log(this.#levelOf(session), "upstream-failed", { ...routeFields(route), ...failure });
     this.end(session, `${failure.code}: ${failure.detail}`);
     if (role === "draining") return;
     if (role === "successor") {
       outbox.count("reconnects", "failed");
       // The place is kept for it alone when the session that asked for it is gone already.
-      if (this.sessions.of(route) !== undefined) return;
+      if (this.sessions.of(route.id) !== undefined) return;
     } else if (successor !== undefined && failure.code === "connection-lost") return;
     else if (successor !== undefined) this.end(successor, "not-needed");
     const nature = this.#isIdle
       ? ({ code: failure.code, blames: "nobody" } as const)
       : routeFailure(failure.code, delivered);
-    this.#decisions.add(this.#choice.failed(route, nature, outbox.now));
+    this.#decisions.add(this.#choice.failed(route.id, nature, outbox.now));
   }
 
   /** Ends a session, and tells miners that its jobs are dead. */
@@ -175,6 +156,17 @@ export class SessionSwitch {
   /** A second has passed, or it is the start. */
   tick(): void {
     this.#decisions.add(this.#choice.tick(this.#parts.outbox.now));
+  }
+
+  /** Other upstreams, or another order or policy, are in force. What is mined in stays until another has given work. */
+  replace(plan: UpstreamPlan): void {
+    const { outbox } = this.#parts;
+    const changes = this.routes.replace(plan.routes, this.inUse);
+    for (const change of ["added", "removed"] as const) outbox.count("routeChanges", change, changes[change]);
+    const isInUseRemoved = typeof this.inUse === "number" && !this.routes.isListed(this.inUse);
+    const fields = { routes: plan.routes.length, ...changes, inUse: this.routes.nameOf(this.inUse), isInUseRemoved };
+    outbox.log("info", "upstream-list-changed", fields);
+    this.#decisions.add(this.#choice.replace(plan, outbox.now));
   }
 
   /** Nothing is dialled any more. */
@@ -199,7 +191,7 @@ export class SessionSwitch {
   #carryOut(decision: ChoiceDecision<FailureCode>): void {
     switch (decision.type) {
       case "dial":
-        return this.sessions.begin(decision.route);
+        return this.#begin(decision.route);
       case "use":
         return this.#use(decision);
       case "release":
@@ -212,7 +204,7 @@ export class SessionSwitch {
   #use({ from, to, reason }: Extract<ChoiceDecision<FailureCode>, { readonly type: "use" }>): void {
     const { outbox } = this.#parts;
     outbox.count("switches", reason);
-    const fields = { from: this.#routes.nameOf(from), to: this.#routes.nameOf(to), reason };
+    const fields = { from: this.routes.nameOf(from), to: this.routes.nameOf(to), reason };
     outbox.log(to === "nothing" && !this.#isIdle ? "warn" : "info", "upstream-changed", fields);
     const session = typeof to === "number" ? this.sessions.of(to) : undefined;
     if (session !== undefined) this.#enter(session);
@@ -230,17 +222,18 @@ export class SessionSwitch {
     this.#openIn(session, true);
   }
 
+  #begin(id: number): void {
+    const route = this.routes.find(id);
+    if (route !== undefined) this.sessions.begin(route);
+  }
+
   #release(route: number): void {
+    const successor = this.sessions.successorOver(route);
+    if (successor !== undefined) this.end(successor, "not-needed");
     const session = this.sessions.of(route);
     if (session === undefined) return;
     if (session.hasWork) this.sessions.drain(session);
     else this.end(session, "not-needed");
-  }
-
-  #reconnectRefusal(session: UpstreamSession): string | undefined {
-    if (session !== this.current) return "not-in-use";
-    if (this.sessions.successorOf(session) !== undefined) return "under-way";
-    return this.#reconnects.take(this.#parts.outbox.now) ? undefined : "too-often";
   }
 
   #nextRequestId(): number {

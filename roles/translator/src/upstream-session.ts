@@ -9,6 +9,7 @@ import type { SessionOptions } from "./session-host.ts";
 import { eventFields } from "./session-log.ts";
 import type { Uplink } from "./uplink.ts";
 import type { UpstreamLink } from "./upstream-link.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 import { UpstreamTrust } from "./upstream-trust.ts";
 import { UpstreamWork } from "./upstream-work.ts";
 import { workerName } from "./worker-name.ts";
@@ -43,8 +44,8 @@ export class UpstreamSession {
     return this.#options.id;
   }
 
-  /** Place of its route. */
-  get route(): number {
+  /** The way that it takes, or that the one took which it follows. */
+  get route(): UpstreamRoute {
     return this.#options.route;
   }
 

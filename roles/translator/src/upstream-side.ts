@@ -1,5 +1,4 @@
 import { meetsTarget } from "@adit/bitcoin";
-import type { InUse, RouteState } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
 import type { Sv1Share } from "@adit/sv1";
 import type { SessionId, SessionInput } from "./effects.ts";
@@ -7,8 +6,10 @@ import type { Failure } from "./failure.ts";
 import type { Miner, MinerHost } from "./miner.ts";
 import type { Outbox } from "./outbox.ts";
 import { PlacedMiners } from "./placed-miners.ts";
+import { Reconnects } from "./reconnects.ts";
 import type { SessionHost } from "./session-host.ts";
 import { SessionSwitch } from "./session-switch.ts";
+import type { RouteStanding } from "./status.ts";
 import type { Uplink } from "./uplink.ts";
 import type { UpstreamLink } from "./upstream-link.ts";
 import type { UpstreamPlan, UpstreamState } from "./upstream-plan.ts";
@@ -28,11 +29,13 @@ export class UpstreamSide implements MinerHost, SessionHost {
   readonly #outbox: Outbox;
   readonly #miners: PlacedMiners;
   readonly #switch: SessionSwitch;
+  readonly #reconnects: Reconnects;
 
   constructor(rules: UpstreamRules, plan: UpstreamPlan, outbox: Outbox) {
     this.#outbox = outbox;
     this.#miners = new PlacedMiners(rules, outbox);
     this.#switch = new SessionSwitch({ rules, plan, outbox, miners: this.#miners, host: this });
+    this.#reconnects = new Reconnects(this.#sessions, outbox);
   }
 
   /** All uplinks, for the status. */
@@ -40,14 +43,13 @@ export class UpstreamSide implements MinerHost, SessionHost {
     return this.#miners.uplinks;
   }
 
-  /** What is mined at now. */
-  get inUse(): InUse {
-    return this.#switch.inUse;
-  }
-
-  /** Where each route stands. */
-  get states(): ReadonlyMap<number, RouteState> {
-    return this.#switch.states;
+  /** Where each route stands: those in the list, and the one in use in any case. */
+  get routes(): readonly RouteStanding[] {
+    const { routes, inUse, states } = this.#switch;
+    return [...states].flatMap(([id, state]) => {
+      const route = routes.find(id);
+      return route === undefined ? [] : [{ route, state, isInUse: id === inUse, isListed: routes.isListed(id) }];
+    });
   }
 
   /** The session that is mined in, if there is one. */
@@ -108,6 +110,11 @@ export class UpstreamSide implements MinerHost, SessionHost {
     }
   }
 
+  /** Other upstreams, or another order or policy, are in force. */
+  replace(plan: UpstreamPlan): void {
+    this.#switch.replace(plan);
+  }
+
   /** A second has passed, or it is the start. */
   tick(): void {
     const { now } = this.#outbox;
@@ -156,7 +163,7 @@ export class UpstreamSide implements MinerHost, SessionHost {
   }
 
   asked(id: SessionId, to: ReconnectTarget): void {
-    this.#about(id, (session) => this.#switch.asked(session, to));
+    this.#about(id, (session) => this.#reconnects.asked(session, to, session === this.#switch.current));
   }
 
   credited(id: SessionId): void {
