@@ -40,4 +40,5 @@ export {
   fallbackSettings,
   toUpstreamPolicy,
   transportsTo,
+  upstreamKeys,
 } from "./upstream-routes.ts";

@@ -1,5 +1,5 @@
 import { defaultUpstreamPolicy, NetworkError, type UpstreamPolicy } from "@adit/network-helpers";
-import type { UpstreamSettings } from "@adit/role-kit";
+import { snakeKey, type UpstreamSettings } from "@adit/role-kit";
 import { z } from "zod";
 
 const defaults = defaultUpstreamPolicy;
@@ -41,6 +41,12 @@ export const fallbackSettings = z
 
 /** What {@link fallbackSettings} parses to. */
 export type FallbackSettings = z.output<typeof fallbackSettings>;
+
+/** The keys that say which upstreams there are and how they are chosen among, in the file's spelling: `fallback.steady_secs`. */
+export const upstreamKeys: readonly string[] = [
+  "upstreams",
+  ...Object.keys(fallbackSettings.shape).map((key) => `fallback.${snakeKey(key)}`),
+];
 
 /** The policy as network-helpers takes it. */
 export function toUpstreamPolicy(settings: FallbackSettings): UpstreamPolicy {

@@ -8,7 +8,7 @@ import type { TranslatorMetrics } from "./metrics.ts";
 import { MinerConnection } from "./miner-connection.ts";
 import type { TranslatorCore } from "./translator-core.ts";
 import { UpstreamConnection } from "./upstream-connection.ts";
-import type { UpstreamRoute, UpstreamState } from "./upstream-side.ts";
+import type { UpstreamPlan, UpstreamState } from "./upstream-plan.ts";
 
 /** What a {@link Translator} is made of. */
 export interface TranslatorParts {
@@ -17,7 +17,6 @@ export interface TranslatorParts {
   readonly network: Network;
   readonly core: TranslatorCore;
   readonly metrics: TranslatorMetrics;
-  readonly routes: readonly UpstreamRoute[];
   /** Called after whatever may have changed what the core says of itself. */
   readonly onChange: () => void;
 }
@@ -59,6 +58,11 @@ export class Translator implements AsyncDisposable {
   setLimits(limits: TranslatorConfig["limits"]): void {
     this.#limits = limits;
     this.#admission.setLimits(limits);
+  }
+
+  /** Takes over other upstreams, or another order or policy. What is mined at stays until another has given work. */
+  setUpstreams(plan: UpstreamPlan): void {
+    if (!this.#isStopping) this.#dispatch({ type: "upstream-list-changed", plan });
   }
 
   /** Where the translator stands with its upstream, and the connection that is mined over, if there is one. */
@@ -130,16 +134,13 @@ export class Translator implements AsyncDisposable {
     this.#dispatch({ type: "miner-gone", miner });
   }
 
-  #begin({ session, route: at, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
-    const { config, network, routes } = this.#parts;
-    const route = routes[at];
-    const entry = route === undefined ? undefined : config.upstreams[route.upstream];
-    if (route === undefined || entry === undefined || this.#parts.context.signal.aborted) return;
+  #begin({ session, route, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
+    const { config, network, context } = this.#parts;
+    if (context.signal.aborted) return;
     const { supportedExtensions, requiredExtensions } = config;
     const connection = new UpstreamConnection({
       session,
-      entry,
-      transport: route.transport,
+      route,
       to,
       requestExtensions: [...new Set([...supportedExtensions, ...requiredExtensions])],
       requiredExtensions,
