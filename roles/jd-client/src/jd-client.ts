@@ -1,7 +1,14 @@
 import { MiningShell, miningListener, moveTarget, TemplateClient, templateProviderUpstream } from "@adit/mining-shell";
 import { aborted, Condition, within } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
+import {
+  checkRoutes,
+  listenLimitKeys,
+  type Network,
+  type Served,
+  toUpstreamPolicy,
+  upstreamKeys,
+} from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
 import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
@@ -9,6 +16,7 @@ import { type CoreParts, coreOptions } from "./core-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
 import { UpstreamBook } from "./upstream-book.ts";
 import { UpstreamLink } from "./upstream-link.ts";
+import { endpointsOf } from "./upstream-settings.ts";
 
 /** What a {@link JdClient} is made of; whoever opened the network closes it. */
 export interface JdClientParts extends CoreParts {
@@ -82,6 +90,7 @@ export class JdClient {
       now: context.now,
     });
     this.#templates = templates;
+    context.onReload(upstreamKeys, (changed) => this.#setUpstreams(changed));
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       this.#tick();
@@ -123,6 +132,15 @@ export class JdClient {
     const patienceMs = Math.max(timeoutMs - GOODBYE_MS, timeoutMs / 2);
     await within(Math.max(0, stoppingSince + patienceMs - performance.now()), this.#answered.met());
     context.log.info({ unansweredShares: this.#core.pendingShares }, "upstreams told goodbye");
+  }
+
+  /** Throws what is wrong with the upstreams of a config, and then changes nothing. */
+  #setUpstreams(changed: JdClientConfig): void {
+    if (this.#parts.config.mode === "SOLOMINING") {
+      throw new Error("this process was started to mine for no pool: restart it to mine for one");
+    }
+    checkRoutes(this.#parts.network, changed.upstreams.flatMap(endpointsOf));
+    this.#feed({ type: "upstream-list-changed", plan: this.#upstreams.planOf(changed) });
   }
 
   #feed(input: JdClientInput): void {

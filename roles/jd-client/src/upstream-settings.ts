@@ -59,6 +59,11 @@ export function endpointOf(entry: Fields, side: "pool" | "jds"): UpstreamSetting
   return known === undefined ? table : { ...table, authorityPubkey: known };
 }
 
+/** How both parts of an entry are dialled. */
+export function endpointsOf(entry: Fields): readonly UpstreamSettings[] {
+  return [endpointOf(entry, "pool"), endpointOf(entry, "jds")];
+}
+
 /** Names an upstream in logs and the status. */
 export function upstreamName(entry: Fields, at: number): string {
   const { address, port: poolPort, endpointId } = endpointOf(entry, "pool");

@@ -1,7 +1,7 @@
 import type { CountEffect, ServerEffect } from "@adit/channels";
 import type { CommonMessage, JobDeclarationMessage, MiningMessage, SubmitSolution } from "@adit/codec";
 import type { MinerEffect, MinerInput, TemplateEvent } from "@adit/mining-shell";
-import type { Moves, UpstreamRoute } from "./upstream-plan.ts";
+import type { Moves, UpstreamPlan, UpstreamRoute } from "./upstream-plan.ts";
 
 /** Names one session with an upstream, its two connections together; no number is given twice. */
 export type SessionId = number;
@@ -38,6 +38,8 @@ export type JdClientInput =
   | MinerInput
   | TemplateEvent
   | SessionInput
+  /** Other upstreams, or another order or policy, are in force. */
+  | { readonly type: "upstream-list-changed"; readonly plan: UpstreamPlan }
   /** The jd-client stops, and its miners have gone: upstreams are told goodbye, and nothing is dialled any more. */
   | { readonly type: "stop" };
 
@@ -93,6 +95,8 @@ export type CounterName =
   | "jobs"
   /** Tokens allocated, used and thrown away. */
   | "tokens"
+  /** Ways to upstreams that other lists of them added and removed. */
+  | "routeChanges"
   /** Changes of what is mined for, by reason. */
   | "switches"
   /** Sessions with upstreams that ended, by reason. */

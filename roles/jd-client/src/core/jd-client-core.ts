@@ -80,7 +80,7 @@ export class JdClientCore {
   status(): JdClientStatus {
     return statusOf({
       server: this.#server.status(),
-      routes: this.#upstream.routes,
+      table: this.#upstream.routes,
       inUse: this.#upstream.inUse,
       states: this.#upstream.states,
       cachedShares: this.#upstream.cachedShares,
@@ -102,6 +102,8 @@ export class JdClientCore {
       case "jds-message":
       case "session-down":
         return this.#upstream.onSession(input);
+      case "upstream-list-changed":
+        return this.#upstream.replace(input.plan);
       case "stop":
         return this.#upstream.stop();
       default:

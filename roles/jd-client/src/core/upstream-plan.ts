@@ -1,4 +1,4 @@
-import type { ChoicePlan, InUse, KnownRoute } from "@adit/network-helpers";
+import type { ChoicePlan, KnownRoute } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
 
 /** An upstream, as far as the core has to know it. */
@@ -32,30 +32,4 @@ export interface UpstreamRoute extends KnownRoute, UpstreamWay {
 export interface UpstreamPlan extends ChoicePlan {
   /** In order of preference. */
   readonly routes: readonly UpstreamRoute[];
-}
-
-/** The plan that is in force, and the routes it leads to by their ids. */
-export class RouteTable {
-  #routes: readonly UpstreamRoute[];
-
-  constructor({ routes }: UpstreamPlan) {
-    this.#routes = routes;
-  }
-
-  /** In order of preference. */
-  get routes(): readonly UpstreamRoute[] {
-    return this.#routes;
-  }
-
-  /** The route with this id. RangeError when there is none. */
-  of(id: number): UpstreamRoute {
-    const route = this.#routes.find((one) => one.id === id);
-    if (route === undefined) throw new RangeError(`there is no route ${id}`);
-    return route;
-  }
-
-  /** What is mined for, by its name. */
-  nameOf(inUse: InUse): string {
-    return typeof inUse === "number" ? this.of(inUse).rules.name : inUse;
-  }
 }

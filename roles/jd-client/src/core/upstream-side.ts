@@ -13,13 +13,14 @@ import type { SessionInput } from "./effects.ts";
 import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { JdClientOptions } from "./jd-client-options.ts";
 import type { Outbox } from "./outbox.ts";
+import { RouteTable } from "./route-table.ts";
 import type { Session } from "./session.ts";
 import { sessionMaker } from "./session-maker.ts";
 import type { SessionTerms } from "./session-types.ts";
 import { type NewsOfSession, Sessions } from "./sessions.ts";
 import { ShareCache } from "./share-cache.ts";
 import { TemplateTransactions } from "./template-transactions.ts";
-import { RouteTable, type UpstreamPart, type UpstreamRoute } from "./upstream-plan.ts";
+import type { UpstreamPart, UpstreamPlan } from "./upstream-plan.ts";
 import { WorkLedger } from "./work-ledger.ts";
 
 /** The half of the core that serves miners, as its upstream half sees it. */
@@ -49,7 +50,8 @@ export class UpstreamSide {
   readonly #miners: MinerSide;
   readonly #cache = new ShareCache();
   readonly #transactions: TemplateTransactions;
-  readonly #table: RouteTable;
+  /** The ways to upstreams. */
+  readonly routes: RouteTable;
   readonly #sessions: Sessions;
   readonly #choice: UpstreamChoice<FailureCode>;
   readonly #ledger = new WorkLedger();
@@ -65,18 +67,13 @@ export class UpstreamSide {
     const { hashrate } = miners;
     const shared = { outbox, cache: this.#cache, transactions: this.#transactions, hashrate };
     this.#sessions = new Sessions(outbox, sessionMaker(options, shared));
-    this.#table = new RouteTable(plan);
+    this.routes = new RouteTable(plan.routes);
     this.#choice = new UpstreamChoice({ ...plan, soloAfterMs, random }, outbox.now);
   }
 
   /** What is mined for now: nobody but the miner, too, while what shall follow the session in use is awaited. */
   get inUse(): InUse {
     return this.#inUse;
-  }
-
-  /** The ways to upstreams, in order of preference. */
-  get routes(): readonly UpstreamRoute[] {
-    return this.#table.routes;
   }
 
   /** Where each route stands, by its id. */
@@ -128,6 +125,17 @@ export class UpstreamSide {
     for (const news of this.#sessions.tick()) this.#heed(news);
     this.#outbox.count("sharesDiscarded", "too-old", this.#cache.expire(now));
     this.#decisions.add(this.#choice.tick(now));
+  }
+
+  /** Other upstreams, or another order or policy, are in force. */
+  replace(plan: UpstreamPlan): void {
+    const inUse = this.#choice.inUse;
+    const changes = this.routes.replace(plan.routes, inUse);
+    for (const change of ["added", "removed"] as const) this.#outbox.count("routeChanges", change, changes[change]);
+    const isInUseRemoved = typeof inUse === "number" && !this.routes.isListed(inUse);
+    const fields = { routes: plan.routes.length, ...changes, inUse: this.routes.nameOf(inUse), isInUseRemoved };
+    this.#outbox.log("info", "upstream-list-changed", fields);
+    this.#decisions.add(this.#choice.replace(plan, this.#outbox.now));
   }
 
   /** Tells all upstreams goodbye. */
@@ -232,7 +240,7 @@ export class UpstreamSide {
   #carryOut(decision: ChoiceDecision<FailureCode>): void {
     switch (decision.type) {
       case "dial":
-        return this.#sessions.begin(this.#table.of(decision.route));
+        return this.#dial(decision.route);
       case "use":
         return this.#change(decision.to, decision.reason);
       case "release":
@@ -242,6 +250,11 @@ export class UpstreamSide {
     }
   }
 
+  #dial(id: number): void {
+    const route = this.routes.find(id);
+    if (route !== undefined) this.#sessions.begin(route);
+  }
+
   #change(to: InUse, reason: ChangeReason): void {
     const from = this.#inUse;
     // It was awaited in vain, and there is no other.
@@ -249,8 +262,8 @@ export class UpstreamSide {
     this.#inUse = to;
     this.#outbox.count("switches", reason);
     const level = to === "solo" && reason !== "solo-mode" ? "warn" : "info";
-    const { pool, jds }: Partial<UpstreamRoute> = typeof to === "number" ? this.#table.of(to) : {};
-    const fields = { from: this.#table.nameOf(from), to: this.#table.nameOf(to), pool, jds, reason };
+    const { pool, jds } = (typeof to === "number" ? this.routes.find(to) : undefined) ?? {};
+    const fields = { from: this.routes.nameOf(from), to: this.routes.nameOf(to), pool, jds, reason };
     this.#outbox.log(level, "upstream-changed", fields);
     this.#rework();
   }

@@ -121,6 +121,12 @@ export class Bench {
     for (const templateId of this.wanted.splice(0)) this.#give(templateId);
   }
 
+  /** The operator lists upstreams anew, by their places. */
+  list(...places: readonly number[]): void {
+    const routes = places.map((place) => routeTo(rulesOf(place), place));
+    this.feed({ type: "upstream-list-changed", plan: { routes, policy } });
+  }
+
   /** Seconds go by. */
   tick(seconds = 1): void {
     for (let second = 0; second < seconds; second += 1) {
