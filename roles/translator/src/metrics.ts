@@ -55,7 +55,7 @@ function shareCounters({ plain, labelled }: Counters) {
       "sv2_translator_shares_unanswered_total",
       "Shares that were not answered before their channel ended; credited or not",
     ),
-  };
+  } satisfies Partial<TranslatorMetrics>;
 }
 
 function minerCounters({ labelled }: Counters) {
