@@ -1,15 +1,11 @@
-import {
-  type AcceptedShare,
-  type ActivatedJob,
-  type FoundBlock,
-  type TemplateOrigin,
-  TokenBucket,
-} from "@adit/channels";
-import type { AllocateMiningJobTokenSuccess, CommonMessage, JobDeclarationMessage, MiningMessage } from "@adit/codec";
+import type { AcceptedShare, ActivatedJob, FoundBlock, TemplateOrigin } from "@adit/channels";
+import type { CommonMessage, JobDeclarationMessage, MiningMessage } from "@adit/codec";
 import type { SessionId, SessionSetup } from "./effects.ts";
 import type { Failure } from "./failure.ts";
+import { JdsSide } from "./jds-side.ts";
 import { JobDesk } from "./job-desk.ts";
 import { PoolSide } from "./pool-side.ts";
+import { ProtocolFaults } from "./protocol-faults.ts";
 import { failed, type SessionNews, type SessionOptions, type SessionTerms } from "./session-types.ts";
 import { TokenPurse } from "./token-purse.ts";
 import { Tolerance } from "./tolerance.ts";
@@ -24,8 +20,6 @@ type Phase =
 
 /** Longest wait for both connections, one after the other, in milliseconds. */
 const CONNECT_MS = 30_000;
-/** Broken rules an upstream may have at once, and how many are forgiven a second. */
-const FAULTS = { burst: 16, perSecond: 1 / 60 };
 
 /**
  * A pool connection and a job-declarator connection, as one: from the set-up of both over the channel and the first token
@@ -34,9 +28,9 @@ const FAULTS = { burst: 16, perSecond: 1 / 60 };
 export class Session {
   readonly #options: SessionOptions;
   readonly #pool: PoolSide;
+  readonly #jds: JdsSide;
   readonly #purse: TokenPurse;
   readonly #tolerance = new Tolerance();
-  readonly #faults: TokenBucket;
   #phase: Phase;
   /** What takes jobs to the pool, once the channel is open. */
   #desk: JobDesk | undefined;
@@ -49,14 +43,18 @@ export class Session {
   constructor(options: SessionOptions) {
     const { now } = options.outbox;
     this.#options = options;
+    const faults = new ProtocolFaults(options.id, options.outbox);
+    const common = {
+      desk: () => this.#desk,
+      judge: (failure: Failure | undefined) => this.#judge(failure),
+      broke: (code: string, detail: string) => faults.add(code, detail),
+    };
     this.#pool = new PoolSide({
+      ...common,
       options,
       tolerance: this.#tolerance,
       send: (message) => this.#toPool(message),
       opened: () => this.#onOpened(),
-      desk: () => this.#desk,
-      judge: (failure) => this.#judge(failure),
-      broke: (code, detail) => this.#broke(code, detail),
     });
     this.#purse = new TokenPurse({
       userIdentity: options.route.rules.userIdentity,
@@ -66,7 +64,7 @@ export class Session {
       nextRequestId: () => this.#nextRequestId(),
       toJds: (message) => this.#toJds(message),
     });
-    this.#faults = new TokenBucket(FAULTS, now);
+    this.#jds = new JdsSide({ ...common, purse: this.#purse, tokenCame: () => this.#becomeReady() });
     this.#phase = { at: "connecting", since: now };
   }
 
@@ -126,21 +124,7 @@ export class Session {
 
   /** The job declarator sent a message. */
   jdsMessage(message: JobDeclarationMessage | CommonMessage): SessionNews | undefined {
-    if (this.#phase.at !== "up") return undefined;
-    switch (message.name) {
-      case "AllocateMiningJobTokenSuccess":
-        return this.#onToken(message);
-      case "DeclareMiningJobSuccess":
-        return this.#judge(this.#desk?.declared(message));
-      case "DeclareMiningJobError":
-        return this.#judge(this.#desk?.declarationRefused(message));
-      case "ProvideMissingTransactions":
-        return this.#judge(this.#desk?.reveal(message));
-      case "Reconnect":
-        return { type: "asked", part: "jds", to: { newHost: message.newHost, newPort: message.newPort } };
-      default:
-        return this.#broke("unexpected-message", message.name);
-    }
+    return this.#phase.at === "up" ? this.#jds.message(message) : undefined;
   }
 
   /** Miners were given a job. */
@@ -230,13 +214,6 @@ export class Session {
     return this.#becomeReady();
   }
 
-  #onToken(message: AllocateMiningJobTokenSuccess): SessionNews | undefined {
-    const failure = this.#purse.receive(message);
-    if (failure !== undefined) return { type: "failed", failure };
-    this.#desk?.pump();
-    return this.#becomeReady();
-  }
-
   #becomeReady(): SessionNews | undefined {
     if (this.#isReady || this.terms === undefined) return undefined;
     this.#isReady = true;
@@ -246,13 +223,6 @@ export class Session {
   #judge(failure: Failure | undefined): SessionNews | undefined {
     this.#askForTokens();
     return failure && { type: "failed", failure };
-  }
-
-  #broke(code: string, detail: string): SessionNews | undefined {
-    const { outbox } = this.#options;
-    outbox.count("upstreamFaults", code);
-    outbox.log("debug", "upstream-broke-the-protocol", { session: this.id, code, detail });
-    return this.#faults.take(outbox.now) ? undefined : failed("protocol-fault", `${code}: ${detail}`);
   }
 
   #askForTokens(): void {

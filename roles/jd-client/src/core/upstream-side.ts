@@ -12,29 +12,17 @@ import type { ReconnectTarget } from "@adit/role-network";
 import type { SessionInput } from "./effects.ts";
 import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { JdClientOptions } from "./jd-client-options.ts";
+import type { MinerSide } from "./miner-side.ts";
 import type { Outbox } from "./outbox.ts";
 import { RouteTable } from "./route-table.ts";
 import type { Session } from "./session.ts";
 import { sessionMaker } from "./session-maker.ts";
-import type { SessionTerms } from "./session-types.ts";
 import { type NewsOfSession, Sessions } from "./sessions.ts";
 import { ShareCache } from "./share-cache.ts";
+import { TemplateSide } from "./template-side.ts";
 import { TemplateTransactions } from "./template-transactions.ts";
 import type { UpstreamPart, UpstreamPlan } from "./upstream-plan.ts";
 import { WorkLedger } from "./work-ledger.ts";
-
-/** The half of the core that serves miners, as its upstream half sees it. */
-export interface MinerSide {
-  /** The miners' summed hashrate, in H/s; that of the weakest there may be, while there is none. */
-  readonly hashrate: () => number;
-  /**
-   * Makes all work anew for what is mined for now: undefined is the miner alone. Returns why that does not fit, if it
-   * does not; then nothing has changed.
-   */
-  readonly rework: (terms: SessionTerms | undefined) => string | undefined;
-  /** Miners' targets must follow the pool's. */
-  readonly retarget: (terms: SessionTerms) => void;
-}
 
 /** Why something else is mined for. */
 type ChangeReason =
@@ -45,11 +33,10 @@ type ChangeReason =
 
 /** The upstream half of the core: which upstream is mined for, and the sessions with it and the better ones. */
 export class UpstreamSide {
-  readonly #options: JdClientOptions;
   readonly #outbox: Outbox;
   readonly #miners: MinerSide;
   readonly #cache = new ShareCache();
-  readonly #transactions: TemplateTransactions;
+  readonly #templates: TemplateSide;
   /** The ways to upstreams. */
   readonly routes: RouteTable;
   readonly #sessions: Sessions;
@@ -59,14 +46,13 @@ export class UpstreamSide {
   readonly #decisions = new ChoiceDecisions<FailureCode>((decision) => this.#carryOut(decision));
 
   constructor(options: JdClientOptions, outbox: Outbox, miners: MinerSide) {
-    const { plan, soloAfterMs, random, server } = options;
-    this.#options = options;
+    const { mode, plan, soloAfterMs, random, server } = options;
     this.#outbox = outbox;
     this.#miners = miners;
-    this.#transactions = new TemplateTransactions(server.hashing);
-    const { hashrate } = miners;
-    const shared = { outbox, cache: this.#cache, transactions: this.#transactions, hashrate };
+    const transactions = new TemplateTransactions(server.hashing);
+    const shared = { outbox, cache: this.#cache, transactions, hashrate: miners.hashrate };
     this.#sessions = new Sessions(outbox, sessionMaker(options, shared));
+    this.#templates = new TemplateSide({ mode, transactions, sessions: this.#sessions, outbox });
     this.routes = new RouteTable(plan.routes);
     this.#choice = new UpstreamChoice({ ...plan, soloAfterMs, random }, outbox.now);
   }
@@ -99,24 +85,7 @@ export class UpstreamSide {
 
   /** The template provider said something, and miners have been told. */
   onTemplateEvent(event: TemplateEvent): void {
-    switch (event.type) {
-      case "provider-connected":
-        return this.#transactions.clear();
-      case "provider-lost":
-        return this.#sessions.providerLost();
-      case "template":
-        return this.#wantTransactions(event.template.templateId);
-      case "prev-hash":
-        return;
-      case "transaction-data":
-        this.#transactions.add(event.templateId, event);
-        return this.#sessions.transactionsChanged();
-      case "transaction-data-refused":
-        this.#transactions.refuse(event.templateId);
-        return this.#sessions.transactionsChanged();
-      default:
-        return event satisfies never;
-    }
+    this.#templates.heed(event);
   }
 
   /** A second has passed, or it is the start. */
@@ -166,11 +135,6 @@ export class UpstreamSide {
   /** The session that is mined for. */
   get #session(): Session | undefined {
     return typeof this.#inUse === "number" ? this.#sessions.of(this.#inUse) : undefined;
-  }
-
-  #wantTransactions(templateId: bigint): void {
-    if (this.#options.mode !== "FULLTEMPLATE" || !this.#transactions.want(templateId)) return;
-    this.#outbox.emit({ type: "request-transaction-data", templateId });
   }
 
   #heed({ session, news }: NewsOfSession): void {
