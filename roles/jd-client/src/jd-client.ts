@@ -10,12 +10,12 @@ import {
   upstreamKeys,
 } from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
-import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
+import type { JdClientInput, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
 import { type CoreParts, coreOptions } from "./core-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
 import { UpstreamBook } from "./upstream-book.ts";
-import { UpstreamLink } from "./upstream-link.ts";
+import { UpstreamLinks } from "./upstream-links.ts";
 import { endpointsOf } from "./upstream-settings.ts";
 
 /** What a {@link JdClient} is made of; whoever opened the network closes it. */
@@ -35,8 +35,7 @@ export class JdClient {
   readonly #upstreams = new UpstreamBook();
   readonly #metrics: JdClientMetrics;
   readonly #shell: MiningShell<JdClientInput, UpstreamEffect>;
-  readonly #links = new Map<SessionId, UpstreamLink>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #links: UpstreamLinks;
   /** Whether pools have answered every share. */
   readonly #answered: Condition;
   /** Aborts when there is work for miners. */
@@ -53,6 +52,13 @@ export class JdClient {
     this.#core = new JdClientCore(options, context.now());
     this.#answered = new Condition(() => this.#core.pendingShares === 0);
     this.#metrics = jdClientMetrics(context.metrics, () => this.#core.status());
+    this.#links = new UpstreamLinks({
+      declaresTransactions: config.mode === "FULLTEMPLATE",
+      network: parts.network,
+      entryOf: (route) => this.#upstreams.entryOf(route),
+      say: (input) => this.#feed(input),
+      signal: context.signal,
+    });
     const { limits, ackIntervalSecs, supportedExtensions } = config;
     this.#shell = new MiningShell({
       core: this.#core,
@@ -99,8 +105,7 @@ export class JdClient {
       this.#feed({ type: "stop" });
     } finally {
       clearInterval(ticking);
-      for (const link of this.#links.values()) link.end();
-      await Promise.all(this.#running);
+      await this.#links[Symbol.asyncDispose]();
     }
   }
 
@@ -167,7 +172,7 @@ export class JdClient {
       case "end-session":
       case "send-pool":
       case "send-jds":
-        return this.#performOnLink(effect);
+        return this.#links.perform(effect);
       case "submit-solution":
         return this.#templates?.submit(effect.solution);
       case "request-transaction-data":
@@ -179,37 +184,6 @@ export class JdClient {
       default:
         return effect satisfies never;
     }
-  }
-
-  #performOnLink(effect: Extract<UpstreamEffect, { readonly session: SessionId }>): void {
-    const link = this.#links.get(effect.session);
-    switch (effect.type) {
-      case "begin-session":
-        return this.#begin(effect);
-      case "end-session":
-        return link?.end();
-      case "send-pool":
-        return link?.toPool(effect.message, effect.worker);
-      case "send-jds":
-        return link?.toJds(effect.message);
-      default:
-        return effect satisfies never;
-    }
-  }
-
-  #begin({ session, route, moves }: Extract<UpstreamEffect, { readonly type: "begin-session" }>): void {
-    const { config, context, network } = this.#parts;
-    if (context.signal.aborted) return;
-    const entry = this.#upstreams.entryOf(route);
-    const declaresTransactions = config.mode === "FULLTEMPLATE";
-    const say = (input: JdClientInput): void => this.#feed(input);
-    const link = new UpstreamLink({ session, entry, way: route, moves, declaresTransactions, network, say });
-    this.#links.set(session, link);
-    const running = link.run().finally(() => {
-      this.#links.delete(session);
-      this.#running.delete(running);
-    });
-    this.#running.add(running);
   }
 
   #updateReadiness(): void {
