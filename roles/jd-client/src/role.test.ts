@@ -64,6 +64,33 @@ describe("a jd-client over real sockets", () => {
     expect(miner.messages).toContain("SetExtranoncePrefix");
   });
 
+  test("takes another list of upstreams over, and its miner mines on for the one that is new", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(HARD_BITS));
+    await using first = await SocketUpstream.start(0);
+    await using second = await SocketUpstream.start(1);
+    for (const upstream of [first, second]) upstream.follow(provider);
+    const options = { folder: folder.path, templatePort: provider.port, upstreams: [first.ports] };
+    await using client = await RunningClient.ready(options);
+    await using miner = await client.miner();
+    const channel = await miner.open("extended", "bob");
+    await miner.submit(miner.find(channel));
+    await eventually(() => expect(first.upstream.credited).toBe(1));
+    client.setUpstreams({ upstreams: [second.ports] });
+    await eventually(() => expect(client.status()).toMatchObject({ custom_jobs: 2 }));
+    await miner.submit(miner.find(channel));
+    await eventually(() => expect(second.upstream.credited).toBe(1));
+    expect([miner.rejected, channel.open]).toEqual([[], true]);
+  });
+
+  test("that was started to mine alone refuses a list of upstreams", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(HARD_BITS));
+    const options = { folder: folder.path, templatePort: provider.port, mode: "SOLOMINING" } as const;
+    await using client = await RunningClient.ready(options);
+    expect(() => client.setUpstreams({ mode: "FULLTEMPLATE", upstreams: [[1, 2]] })).toThrow("restart it");
+  });
+
   test("mines alone in solo mode, without a word to anybody but the template provider", async () => {
     await using folder = await temporaryFolder();
     await using provider = await TemplateServer.start(newChain(BLOCK_BITS));

@@ -1,12 +1,10 @@
 import { TokenBucket } from "@adit/channels";
+import { reconnectRules } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
 import type { Outbox } from "./outbox.ts";
 import { routeFields } from "./route-table.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
 import type { UpstreamSessions } from "./upstream-sessions.ts";
-
-/** Requests to reconnect that are followed: more than these at once, and more often, is a fault. */
-const RECONNECTS = { burst: 3, perSecond: 1 / 60 };
 
 /** What becomes of upstreams' requests to be reached elsewhere (spec 3.6.5). */
 export class Reconnects {
@@ -17,7 +15,7 @@ export class Reconnects {
   constructor(sessions: UpstreamSessions, outbox: Outbox) {
     this.#sessions = sessions;
     this.#outbox = outbox;
-    this.#followed = new TokenBucket(RECONNECTS, outbox.now);
+    this.#followed = new TokenBucket(reconnectRules.followed, outbox.now);
   }
 
   /** The upstream of a session asks. `inUse`: the session is mined in. */

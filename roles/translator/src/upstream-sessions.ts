@@ -1,3 +1,4 @@
+import { reconnectRules } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
 import type { SessionId } from "./effects.ts";
 import type { Outbox } from "./outbox.ts";
@@ -10,8 +11,6 @@ const DRAIN_MS = 10_000;
 const DRAIN_MIN_MS = 1000;
 /** Of more such sessions, the oldest is ended. */
 const MAX_DRAINING = 4;
-/** Longest wait for the host that a Reconnect named, dial and first job together. */
-const SUCCESSION_MS = 30_000;
 
 /** What a session is there for. */
 export type SessionPurpose =
@@ -87,7 +86,7 @@ export class UpstreamSessions {
 
   /** Begins what shall follow a session. */
   succeed({ route }: UpstreamSession, to: ReconnectTarget): void {
-    const until = this.#outbox.now + SUCCESSION_MS;
+    const until = this.#outbox.now + reconnectRules.successionMs;
     this.#successors.set(route.id, { session: this.#begin(route, to), until });
   }
 

@@ -1,14 +1,11 @@
 import { TokenBucket } from "@adit/channels";
+import { reconnectRules } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
 import type { Session } from "./session.ts";
 import type { Moves, UpstreamPart } from "./upstream-plan.ts";
 
-/** Longest wait for where a pool or job declarator asked to be reached, until there is work for miners. */
-const SUCCESSION_MS = 30_000;
-/** The same once the session of whoever asked has ended: miners mine alone meanwhile. */
+/** Longest wait for the place that was named once the session of whoever asked has ended: miners mine alone meanwhile. */
 const ORPHANED_MS = 10_000;
-/** Requests to reconnect that are followed, of each part: more than these at once, and more often, is a fault. */
-const RECONNECTS = { burst: 3, perSecond: 1 / 60 };
 
 interface Succession {
   readonly session: Session;
@@ -26,7 +23,8 @@ export class Successions {
   readonly #budgets: Readonly<Record<UpstreamPart, TokenBucket>>;
 
   constructor(now: number) {
-    this.#budgets = { pool: new TokenBucket(RECONNECTS, now), jds: new TokenBucket(RECONNECTS, now) };
+    const budget = (): TokenBucket => new TokenBucket(reconnectRules.followed, now);
+    this.#budgets = { pool: budget(), jds: budget() };
   }
 
   /** Every one that is under way. */
@@ -61,7 +59,7 @@ export class Successions {
   begin(session: Session, part: UpstreamPart, now: number): void {
     const { id } = session.route;
     const asked = new Set([...(this.#byRoute.get(id)?.asked ?? []), part]);
-    this.#byRoute.set(id, { session, asked, until: now + SUCCESSION_MS });
+    this.#byRoute.set(id, { session, asked, until: now + reconnectRules.successionMs });
   }
 
   /** The session of whoever asked has ended. */
