@@ -1,5 +1,6 @@
+export type { Attempt, ReconnectNews, UpstreamState } from "./attempt.ts";
 export { type Authority, generateAuthority, loadAuthority } from "./authority.ts";
-export { type Attempt, type KeepConnectedOptions, keepConnected, type UpstreamState } from "./keep-connected.ts";
+export { type KeepConnectedOptions, keepConnected } from "./keep-connected.ts";
 export {
   type ClientHello,
   type DialledUpstream,
@@ -15,6 +16,7 @@ export { peerMetrics } from "./peer-metrics.ts";
 export { type PeerSettings, peerSettings, toPeerOptions } from "./peer-settings.ts";
 export { peerLog, peersStatus } from "./peer-status.ts";
 export { isIrohPeer, type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
+export { reconnectReport } from "./reconnect-report.ts";
 export {
   controlService,
   healthService,

@@ -1,6 +1,7 @@
 import { defaultUpstreamPolicy } from "@adit/network-helpers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Attempt, keepConnected } from "./keep-connected.ts";
+import type { Attempt, ReconnectNews } from "./attempt.ts";
+import { keepConnected } from "./keep-connected.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
@@ -45,11 +46,13 @@ function keep(routes: number, reachable: Set<number>) {
   const stop = new AbortController();
   const states: string[] = [];
   const lines: Line[] = [];
+  const news: ReconnectNews[] = [];
   const running = keepConnected({
     routes,
     policy: { ...defaultUpstreamPolicy, holdDownMs: 0 },
     signal: stop.signal,
     onState: ({ state }) => states.push(state),
+    onReconnect: (one) => news.push(one),
     attempt: async (attempt) => {
       const line = new Line(attempt);
       lines.push(line);
@@ -59,6 +62,7 @@ function keep(routes: number, reachable: Set<number>) {
   return {
     states,
     lines,
+    news,
     serving: () => lines.filter(({ isServing }) => isServing).map(({ attempt }) => attempt.route),
     seconds: (count: number) => vi.advanceTimersByTimeAsync(count * 1000),
     stop: async () => {

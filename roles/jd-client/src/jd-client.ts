@@ -86,6 +86,7 @@ export class JdClient {
       onEvent: (event) => this.#feed(event),
       onChange: () => this.#updateReadiness(),
       log: context.log,
+      metrics: context.metrics,
       now: context.now,
     });
     this.#templates = templates;

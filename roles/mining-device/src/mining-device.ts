@@ -2,7 +2,16 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StreamInfo } from "@adit/network-helpers";
 import { peerText, type RoleContext } from "@adit/role-kit";
-import { type Attempt, keepConnected, toUpstreamPolicy, transportsTo, type UpstreamState } from "@adit/role-network";
+import {
+  type Attempt,
+  type DialledUpstream,
+  keepConnected,
+  reconnectReport,
+  reconnectUpstream,
+  toUpstreamPolicy,
+  transportsTo,
+  type UpstreamState,
+} from "@adit/role-network";
 import { type MiningDeviceConfig, numbered } from "./config.ts";
 import type { Connect } from "./connection/connect.ts";
 import type { HashingEngine } from "./hashing/hashing-engine.ts";
@@ -39,15 +48,16 @@ const LONGEST_REASON = 512;
 export class MiningDevice {
   readonly #parts: MiningDeviceParts;
   readonly #connections: readonly Connection[];
-  readonly #transports: readonly ("tcp" | "iroh")[];
+  readonly #routes: readonly DialledUpstream[];
   readonly #metrics: MiningDeviceMetrics;
+  readonly #report: ReturnType<typeof reconnectReport>;
   #mining = 0;
 
   constructor(parts: MiningDeviceParts) {
     const { config, context, engine } = parts;
     const user = config.protocol === "sv1" ? config.userName : config.userIdentity;
     this.#parts = parts;
-    this.#transports = config.protocol === "sv1" ? ["tcp"] : transportsTo(config);
+    this.#routes = routesOf(config);
     this.#connections = Array.from({ length: config.connections }, (_, index) => ({
       number: index + 1,
       user: numbered(user, index + 1),
@@ -62,6 +72,7 @@ export class MiningDevice {
       hashrate: () => engine.hashrate(),
       connections: () => countStates(this.#views()),
     });
+    this.#report = reconnectReport(context.log, this.#metrics.reconnects);
   }
 
   /** Mines until the role's signal aborts. Rejects when the engine fails. */
@@ -83,21 +94,24 @@ export class MiningDevice {
     const { signal } = this.#parts.context;
     await sleep((connection.number - 1) * START_INTERVAL_MS, undefined, { signal }).catch(() => {});
     await keepConnected({
-      routes: this.#transports.length,
+      routes: this.#routes.length,
       policy: toUpstreamPolicy(this.#parts.config.fallback),
       attempt: (attempt) => this.#attempt(connection, attempt),
       onState: (state) => this.#onState(connection, state),
+      onReconnect: (news) => this.#report(news, { connection: connection.number }),
       signal,
     });
   }
 
-  async #attempt(connection: Connection, { route, signal, stand, connected }: Attempt): Promise<void> {
+  async #attempt(connection: Connection, { route, to, signal, stand, connected, asked }: Attempt): Promise<void> {
     const { config, context, engine, connect } = this.#parts;
+    const known = this.#routes[route];
+    if (known === undefined) throw new RangeError(`there is no route ${route}`);
     let own: (() => StreamInfo) | undefined;
     try {
       await connect({
         config,
-        transport: this.#transports[route] ?? "tcp",
+        upstream: to === undefined ? known : reconnectUpstream(known, to),
         number: connection.number,
         engine,
         signal,
@@ -116,6 +130,7 @@ export class MiningDevice {
           this.#setWork(connection, work);
           if (first) connected();
         },
+        onReconnect: asked,
       });
     } finally {
       // Another connection may be in its place by now.
@@ -149,4 +164,10 @@ export class MiningDevice {
   #views(): readonly ConnectionView[] {
     return this.#connections.map((connection) => ({ ...connection, stream: connection.info?.() }));
   }
+}
+
+/** The ways to the upstream, in order of preference. */
+function routesOf(config: MiningDeviceConfig): readonly DialledUpstream[] {
+  const transports = config.protocol === "sv1" ? (["tcp"] as const) : transportsTo(config);
+  return transports.map((transport) => ({ ...config, transport }));
 }

@@ -112,6 +112,7 @@ export class Pool {
       onEvent: (event) => this.#onTemplateEvent(event),
       onChange: () => this.#updateReadiness(),
       log: context.log,
+      metrics: context.metrics,
       now: context.now,
     });
     this.#templates = templates;
@@ -154,6 +155,8 @@ export class Pool {
         this.#providersWork.connected(this.#server.activeJobId);
         break;
       case "provider-lost":
+        // The work of the one that takes its place comes in the same moment.
+        if (event.isReplaced === true) break;
         this.#providersWork.lost();
         this.#miners.handle({ type: "template-source-lost" });
         break;
