@@ -17,6 +17,7 @@ export { type PeerSettings, peerSettings, toPeerOptions } from "./peer-settings.
 export { peerLog, peersStatus } from "./peer-status.ts";
 export { isIrohPeer, type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
 export { reconnectReport } from "./reconnect-report.ts";
+export { type NumberedRoute, RouteBook } from "./route-book.ts";
 export {
   controlService,
   healthService,
@@ -35,4 +36,10 @@ export {
   toListenLimits,
 } from "./settings.ts";
 export { listenerStatus, type NetworkStatus } from "./status.ts";
-export { type FallbackSettings, fallbackSettings, toUpstreamPolicy, transportsTo } from "./upstream-routes.ts";
+export {
+  checkRoutes,
+  type FallbackSettings,
+  fallbackSettings,
+  toUpstreamPolicy,
+  transportsTo,
+} from "./upstream-routes.ts";

@@ -66,7 +66,7 @@ class Keeper {
     this.#options = options;
     this.#choice = new UpstreamChoice(
       {
-        routes: Array.from({ length: routes }, () => ({ upstream: 0 })),
+        routes: Array.from({ length: routes }, (_, id) => ({ id, upstream: 0 })),
         policy,
         soloAfterMs: undefined,
         random: Math.random,
@@ -229,7 +229,7 @@ class Keeper {
   #tellWaiting(reason: string): void {
     if (this.#isOver || this.#tries.size > 0) return;
     const now = performance.now();
-    const due = this.#choice.states.map((state) => (state.phase === "resting" ? state.until : now));
+    const due = [...this.#choice.states.values()].map((state) => (state.phase === "resting" ? state.until : now));
     this.#options.onState({ state: "waiting", reason, retryInMs: Math.max(0, Math.min(...due) - now) });
   }
 }

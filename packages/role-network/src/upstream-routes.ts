@@ -1,4 +1,4 @@
-import { defaultUpstreamPolicy, type UpstreamPolicy } from "@adit/network-helpers";
+import { defaultUpstreamPolicy, NetworkError, type UpstreamPolicy } from "@adit/network-helpers";
 import type { UpstreamSettings } from "@adit/role-kit";
 import { z } from "zod";
 
@@ -60,4 +60,18 @@ export function transportsTo({
 }: Pick<UpstreamSettings, "transport" | "prefer">): readonly ("tcp" | "iroh")[] {
   if (transport !== "dual") return [transport];
   return prefer === "iroh" ? ["iroh", "tcp"] : ["tcp", "iroh"];
+}
+
+/**
+ * Checks that a config's upstreams can be dialled by this process, before it takes them over while it runs.
+ *
+ * @throws NetworkError `iroh-unavailable` when one is reached over Iroh and the process was started without.
+ */
+export function checkRoutes(
+  { endpointId }: { readonly endpointId: string | null },
+  upstreams: readonly Pick<UpstreamSettings, "transport">[],
+): void {
+  if (endpointId !== null || upstreams.every(({ transport }) => transport === "tcp")) return;
+  const message = "this process was started without Iroh: restart it to reach upstreams over Iroh";
+  throw new NetworkError("iroh-unavailable", { peer: "", message });
 }
