@@ -17,11 +17,12 @@ export {
   TemplateClient,
   type TemplateClientOptions,
   type TemplateClientStatus,
-  type TemplateEvent,
 } from "./template-client.ts";
 export {
   notSupported,
   type Sv2Tp,
+  templateProviderKeys,
   templateProviderType,
   templateProviderUpstream,
 } from "./template-provider-settings.ts";
+export type { TemplateEvent } from "./template-reader.ts";

@@ -1,11 +1,19 @@
 import { encodeTransaction, hash, type Transaction } from "@adit/bitcoin";
 import { defaultUpstreamPolicy, type ServerSecurity, systemEntropy } from "@adit/network-helpers";
 import { decodeAuthoritySecretKey, ResponderIdentity } from "@adit/noise";
-import { irohSettings, metricsRegister, noReload, openLog, upstreamSettings } from "@adit/role-kit";
+import {
+  irohSettings,
+  metricsRegister,
+  noReload,
+  openLog,
+  type UpstreamSettings,
+  upstreamSettings,
+} from "@adit/role-kit";
 import { generateAuthority, type Network, openNetwork } from "@adit/role-network";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { TemplateClient, type TemplateEvent } from "./template-client.ts";
+import { TemplateClient } from "./template-client.ts";
+import type { TemplateEvent } from "./template-reader.ts";
 import { HARD_BITS, newChain, TemplateServer } from "./testing/template-server.ts";
 
 const log = openLog({ role: "test", level: "error", file: undefined });
@@ -24,6 +32,11 @@ async function network(): Promise<Network> {
   return await openNetwork({ iroh: irohSettings.parse({}), needsIroh: "no" }, context);
 }
 
+function upstream(port: number, authorityPubkey?: string): UpstreamSettings {
+  const trust = authorityPubkey === undefined ? { encryption: "plain" } : { authorityPubkey };
+  return z.strictObject(upstreamSettings).parse({ address: "127.0.0.1", port, ...trust });
+}
+
 /** A client of the template server at a port, with all it was told. Byte fields are copied, as its user must. */
 class Client implements AsyncDisposable {
   readonly events: TemplateEvent[] = [];
@@ -34,11 +47,7 @@ class Client implements AsyncDisposable {
   constructor(network: Network, port: number, authorityPubkey?: string) {
     this.client = new TemplateClient({
       network,
-      upstream: z.strictObject(upstreamSettings).parse({
-        address: "127.0.0.1",
-        port,
-        ...(authorityPubkey === undefined ? { encryption: "plain" } : { authorityPubkey }),
-      }),
+      upstream: upstream(port, authorityPubkey),
       policy: defaultUpstreamPolicy,
       constraints: {
         name: "CoinbaseOutputConstraints",
@@ -244,5 +253,38 @@ describe("a template provider that asks its client to connect elsewhere", () => 
     await client.told("prev-hash", from);
     expect(since(client, from)).toEqual(["lost, replaced", "provider-connected", 1, "prev-hash"]);
     expect([first.constraints, second.constraints]).toEqual([2, 0]);
+  });
+});
+
+describe("a template provider that another one is named for in the config", () => {
+  test("serves until the other gives work, however long that takes", async () => {
+    const chain = newChain(HARD_BITS);
+    await using net = await network();
+    await using first = await TemplateServer.start(chain);
+    const { port } = await TemplateServer.start(chain).then(async (server) => {
+      await using known = server;
+      return { port: known.port };
+    });
+    await using client = new Client(net, first.port);
+    await client.told("prev-hash");
+    const from = client.events.length;
+    client.client.replace({ upstream: upstream(port), policy: { ...defaultUpstreamPolicy, retryMaxMs: 500 } });
+    first.raiseFees();
+    await client.told("template", from);
+    await using _second = await TemplateServer.start(chain, { port, firstId: 100n });
+    await client.told("provider-connected", from);
+    expect(since(client, from)).toEqual([2, "lost, replaced", "provider-connected", 100, "prev-hash"]);
+    await expect.poll(() => first.clients).toBe(0);
+  });
+
+  test("is kept when the other cannot be reached by this process at all", async () => {
+    await using net = await network();
+    await using first = await TemplateServer.start(newChain(HARD_BITS));
+    await using client = new Client(net, first.port);
+    await client.told("prev-hash");
+    const iroh = { ...upstream(1), transport: "iroh", endpointId: "ab".repeat(32) } as const;
+    const change = (): void => client.client.replace({ upstream: iroh, policy: defaultUpstreamPolicy });
+    expect(change).toThrow(/started without Iroh/);
+    expect(client.client.status()).toMatchObject({ upstream: { state: "connected" } });
   });
 });

@@ -1,28 +1,23 @@
-import type {
-  CoinbaseOutputConstraints,
-  DialectMessage,
-  NewTemplate,
-  SubmitSolution,
-  TemplateSetNewPrevHash,
-} from "@adit/codec";
-import type { Sv2Connection, UpstreamPolicy } from "@adit/network-helpers";
-import { peerText, type RoleContext, type UpstreamSettings } from "@adit/role-kit";
+import type { CoinbaseOutputConstraints, DialectMessage, SubmitSolution } from "@adit/codec";
+import type { ChoicePlan, Sv2Connection, UpstreamPolicy } from "@adit/network-helpers";
+import { type RoleContext, type UpstreamSettings } from "@adit/role-kit";
 import {
   type Attempt,
   type ClientHello,
+  checkRoutes,
   type DialledUpstream,
+  type KeptConnection,
   keepConnected,
   type Network,
   type ReconnectNews,
+  RouteBook,
   reconnectReport,
   reconnectUpstream,
   transportsTo,
   type UpstreamState,
 } from "@adit/role-network";
 import { StandbyWork } from "./standby-work.ts";
-
-/** Questions that may wait for their answers; a provider that never answers makes the oldest be given up. */
-const MAX_ASKED = 64;
+import { type TemplateEvent, TemplateReader } from "./template-reader.ts";
 
 const HELLO: ClientHello<"template_distribution"> = {
   protocol: "template_distribution",
@@ -30,26 +25,6 @@ const HELLO: ClientHello<"template_distribution"> = {
   requestExtensions: [],
   requiredExtensions: [],
 };
-
-/** What comes from the template provider, in order. Byte fields are views: copy what is kept. */
-export type TemplateEvent =
-  | { readonly type: "provider-connected" }
-  /**
-   * The connection has ended. Questions that were not answered on it will not be. `isReplaced`: another is there that has
-   * work already, which comes at once, `provider-connected` first.
-   */
-  | { readonly type: "provider-lost"; readonly isReplaced?: boolean }
-  | { readonly type: "template"; readonly template: NewTemplate }
-  | { readonly type: "prev-hash"; readonly prevHash: TemplateSetNewPrevHash }
-  /** The transactions of a template, all but the coinbase, in the order of the block (spec 7.5). */
-  | {
-      readonly type: "transaction-data";
-      readonly templateId: bigint;
-      readonly excessData: Uint8Array;
-      readonly transactionList: readonly Uint8Array[];
-    }
-  /** The provider does not give a template's transactions; the code is the peer's own text (spec 7.6). */
-  | { readonly type: "transaction-data-refused"; readonly templateId: bigint; readonly errorCode: string };
 
 /** What a {@link TemplateClient} works with. */
 export interface TemplateClientOptions {
@@ -96,27 +71,25 @@ interface Link {
 export class TemplateClient implements AsyncDisposable {
   readonly #options: TemplateClientOptions;
   readonly #stopping = new AbortController();
-  /** The ways to the provider, in order of preference. */
-  readonly #routes: readonly DialledUpstream[];
-  readonly #running: Promise<void>;
+  readonly #book = new RouteBook<UpstreamSettings, "tcp" | "iroh">(transportsTo);
+  readonly #kept: KeptConnection;
+  /** The ways to the provider, by their ids. */
+  #routes: ReadonlyMap<number, DialledUpstream> = new Map();
   readonly #report: ReturnType<typeof reconnectReport>;
   readonly #links = new Set<Link>();
   /** The one whose work is told. */
   #serving: Link | undefined;
   /** The one that is to serve next, which was told already. */
   #next: Link | undefined;
-  /** Templates whose transactions the connection was asked for and has not answered, oldest first. */
-  readonly #asked = new Set<bigint>();
+  readonly #reader: TemplateReader;
   #upstream: UpstreamState = { state: "connecting" };
   #away: string | null = null;
-  #templates = 0;
-  #lastTemplateAt: number | null = null;
-  #lastPrevHashAt: number | null = null;
 
   /** Starts to dial at once. */
   constructor(options: TemplateClientOptions) {
     this.#options = options;
-    const { upstream, log, metrics } = options;
+    const { log, metrics } = options;
+    this.#reader = new TemplateReader(options);
     this.#report = reconnectReport(
       log,
       metrics.counter({
@@ -125,10 +98,8 @@ export class TemplateClient implements AsyncDisposable {
         labels: ["result"],
       }),
     );
-    this.#routes = transportsTo(upstream).map((transport) => ({ ...upstream, transport }));
-    this.#running = keepConnected({
-      routes: this.#routes.length,
-      policy: options.policy,
+    this.#kept = keepConnected({
+      plan: this.#plan(options),
       attempt: (attempt) => this.#attempt(attempt),
       onState: (state) => this.#onState(state),
       onReconnect: (news) => this.#onReconnect(news),
@@ -142,9 +113,7 @@ export class TemplateClient implements AsyncDisposable {
       upstream: this.#upstream,
       away: this.#away,
       connection: this.#serving?.connection ?? null,
-      templates: this.#templates,
-      lastTemplateAt: this.#lastTemplateAt,
-      lastPrevHashAt: this.#lastPrevHashAt,
+      ...this.#reader.counts,
     };
   }
 
@@ -161,27 +130,39 @@ export class TemplateClient implements AsyncDisposable {
    */
   requestTransactionData(templateId: bigint): void {
     if (this.#serving === undefined) return;
-    this.#asked.add(templateId);
-    for (const oldest of this.#asked) {
-      if (this.#asked.size <= MAX_ASKED) break;
-      this.#asked.delete(oldest);
-    }
+    this.#reader.asked(templateId);
     this.#serving.connection.write({ name: "RequestTransactionData", templateId }).catch((error: unknown) => {
       this.#options.log.debug({ error, templateId: templateId.toString() }, "transactions not asked for");
     });
+  }
+
+  /**
+   * Another provider or policy is in force. The one that serves does until the other's work can take its place.
+   *
+   * @throws NetworkError `iroh-unavailable` when it is reached over Iroh and the process was started without.
+   */
+  replace(provider: Pick<TemplateClientOptions, "upstream" | "policy">): void {
+    checkRoutes(this.#options.network, [provider.upstream]);
+    this.#kept.replace(this.#plan(provider));
   }
 
   /** Sends what is written, then closes the connection for good. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
     await this.#serving?.connection[Symbol.asyncDispose]();
-    await this.#running;
+    await this.#kept.ended;
+  }
+
+  #plan({ upstream, policy }: Pick<TemplateClientOptions, "upstream" | "policy">): ChoicePlan {
+    const routes = this.#book.routesTo([upstream]);
+    this.#routes = new Map(routes.map(({ id, entry, way }) => [id, { ...entry, transport: way }]));
+    return { routes, policy };
   }
 
   async #attempt(attempt: Attempt): Promise<void> {
     const { network, constraints } = this.#options;
     const { route, to, signal } = attempt;
-    const known = this.#routes[route];
+    const known = this.#routes.get(route);
     if (known === undefined) throw new RangeError(`there is no route ${route}`);
     const upstream = to === undefined ? known : reconnectUpstream(known, to);
     await using connection = await network.dial(upstream, HELLO, { signal });
@@ -231,7 +212,7 @@ export class TemplateClient implements AsyncDisposable {
     if (!this.#links.delete(link)) return;
     if (this.#serving === link || this.#next === link) {
       this.#serving = undefined;
-      this.#asked.clear();
+      this.#reader.lost();
       this.#next = [...this.#links].find(({ isStanding, work }) => isStanding && work.isThere);
       this.#options.onEvent({ type: "provider-lost", isReplaced: this.#next !== undefined });
       for (const other of this.#links) this.#consider(other);
@@ -250,44 +231,12 @@ export class TemplateClient implements AsyncDisposable {
   }
 
   #tell(message: DialectMessage<"template_distribution">): void {
-    const { onEvent, log, now } = this.#options;
-    switch (message.name) {
-      case "NewTemplate":
-        this.#templates += 1;
-        this.#lastTemplateAt = now();
-        log.debug({ templateId: message.templateId.toString(), future: message.futureTemplate }, "template received");
-        onEvent({ type: "template", template: message });
-        return;
-      case "SetNewPrevHash":
-        this.#lastPrevHashAt = now();
-        log.debug({ templateId: message.templateId.toString() }, "prevhash received");
-        onEvent({ type: "prev-hash", prevHash: message });
-        return;
-      case "RequestTransactionDataSuccess": {
-        const { templateId, excessData, transactionList } = message;
-        if (!this.#asked.delete(templateId)) return this.#ignore(message.name);
-        log.debug({ templateId: templateId.toString(), count: transactionList.length }, "transactions received");
-        onEvent({ type: "transaction-data", templateId, excessData, transactionList });
-        return;
-      }
-      case "RequestTransactionDataError": {
-        const { templateId, errorCode } = message;
-        if (!this.#asked.delete(templateId)) return this.#ignore(message.name);
-        log.debug({ templateId: templateId.toString(), errorCode: peerText(errorCode) }, "transactions refused");
-        onEvent({ type: "transaction-data-refused", templateId, errorCode });
-        return;
-      }
-      default:
-        this.#ignore(message.name);
-    }
-  }
-
-  #ignore(message: string): void {
-    this.#options.log.debug({ message }, "message of the template provider ignored");
+    const event = this.#reader.read(message);
+    if (event !== undefined) this.#options.onEvent(event);
   }
 
   #onReconnect(news: ReconnectNews): void {
-    const { transport = "tcp", address, endpointId } = this.#routes[news.route] ?? {};
+    const { transport = "tcp", address, endpointId } = this.#routes.get(news.route) ?? {};
     this.#report(news, { upstream: "template provider", transport, address: address ?? endpointId });
   }
 

@@ -8,7 +8,7 @@ export type UpstreamState =
 
 /** One connection that `keepConnected` asks for. */
 export interface Attempt {
-  /** Place of the route to dial. */
+  /** Id of the route to dial. */
   readonly route: number;
   /** Where the peer over that route has asked to be reached instead; undefined for where it always is. */
   readonly to: ReconnectTarget | undefined;

@@ -45,15 +45,14 @@ class Line {
   }
 }
 
-/** Keeps routes whose own addresses answer at once; other addresses when the test says so. */
-async function keep(routes = 1) {
+/** Keeps one route, whose own address answers at once; another address when the test says so. */
+async function keep() {
   const stop = new AbortController();
   const lines: Line[] = [];
   const news: ReconnectNews[] = [];
   const states: string[] = [];
-  const running = keepConnected({
-    routes,
-    policy: defaultUpstreamPolicy,
+  const kept = keepConnected({
+    plan: { routes: [{ id: 0, upstream: 0 }], policy: defaultUpstreamPolicy },
     signal: stop.signal,
     onState: ({ state }) => states.push(state),
     onReconnect: (one) => news.push(one),
@@ -77,7 +76,7 @@ async function keep(routes = 1) {
     seconds,
     stop: async () => {
       stop.abort();
-      await running;
+      await kept.ended;
     },
   };
 }

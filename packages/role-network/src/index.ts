@@ -1,6 +1,6 @@
 export type { Attempt, ReconnectNews, UpstreamState } from "./attempt.ts";
 export { type Authority, generateAuthority, loadAuthority } from "./authority.ts";
-export { type KeepConnectedOptions, keepConnected } from "./keep-connected.ts";
+export { type KeepConnectedOptions, type KeptConnection, keepConnected } from "./keep-connected.ts";
 export {
   type ClientHello,
   type DialledUpstream,
@@ -39,7 +39,9 @@ export { listenerStatus, type NetworkStatus } from "./status.ts";
 export {
   checkRoutes,
   type FallbackSettings,
+  fallbackKeys,
   fallbackSettings,
   toUpstreamPolicy,
   transportsTo,
+  upstreamKeys,
 } from "./upstream-routes.ts";

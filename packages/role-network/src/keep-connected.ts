@@ -1,18 +1,25 @@
-import { aborted, type ChoiceDecision, TokenBucket, UpstreamChoice, type UpstreamPolicy } from "@adit/network-helpers";
+import { aborted, type ChoiceDecision, type ChoicePlan, TokenBucket, UpstreamChoice } from "@adit/network-helpers";
 import type { Attempt, ReconnectNews, ReconnectRefusal, UpstreamState } from "./attempt.ts";
 import { promised } from "./promised.ts";
 import type { ReconnectTarget } from "./reconnect.ts";
 
 /** What {@link keepConnected} keeps up. */
 export interface KeepConnectedOptions {
-  /** How many ways there are to the upstream, in order of preference. */
-  readonly routes: number;
-  readonly policy: UpstreamPolicy;
+  /** The ways to the upstream, in order of preference. */
+  readonly plan: ChoicePlan;
   /** One try: dials, stands, serves, and resolves or rejects when the connection has ended. */
   readonly attempt: (attempt: Attempt) => Promise<void>;
   readonly onState: (state: UpstreamState) => void;
   readonly onReconnect: (news: ReconnectNews) => void;
   readonly signal: AbortSignal;
+}
+
+/** What {@link keepConnected} keeps up, for whoever has it. */
+export interface KeptConnection {
+  /** Another list of ways or policy is in force, as `UpstreamChoice.replace` says. The one in use serves until another can. */
+  replace(plan: ChoicePlan): void;
+  /** Resolves when the signal has aborted and every try has ended. */
+  readonly ended: Promise<void>;
 }
 
 const TICK_MS = 500;
@@ -26,12 +33,9 @@ const RECONNECTS = { burst: 3, perSec: 1 / 60 };
  * is a state, never the end of the role. Better routes than the one in use are tried in the background, and returned to.
  * A peer that asks to be reached elsewhere is followed: what leads there is one more connection, in the place of its own.
  */
-export async function keepConnected(options: KeepConnectedOptions): Promise<void> {
-  const { signal } = options;
+export function keepConnected(options: KeepConnectedOptions): KeptConnection {
   const keeper = new Keeper(options);
-  if (!signal.aborted) keeper.tick();
-  await aborted(signal);
-  await keeper.end();
+  return { replace: (plan) => keeper.replace(plan), ended: keeper.run() };
 }
 
 interface Try {
@@ -58,28 +62,37 @@ class Keeper {
   readonly #leaving = new Set<Promise<void>>();
   /** What has not ended. */
   readonly #running = new Set<Promise<void>>();
+  /** The best route: with that in use there is nothing to decide. */
+  #best: number | undefined;
   #ticking: NodeJS.Timeout | undefined;
   #isOver = false;
 
   constructor(options: KeepConnectedOptions) {
-    const { routes, policy } = options;
+    const { plan } = options;
     this.#options = options;
-    this.#choice = new UpstreamChoice(
-      {
-        routes: Array.from({ length: routes }, (_, id) => ({ id, upstream: 0 })),
-        policy,
-        soloAfterMs: undefined,
-        random: Math.random,
-      },
-      performance.now(),
-    );
+    this.#best = plan.routes[0]?.id;
+    const unlike = { soloAfterMs: undefined, random: Math.random };
+    this.#choice = new UpstreamChoice({ ...plan, ...unlike }, performance.now());
   }
 
-  tick(): void {
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    if (!signal.aborted) this.#tick();
+    await aborted(signal);
+    await this.#end();
+  }
+
+  replace(plan: ChoicePlan): void {
+    if (this.#isOver) return;
+    this.#best = plan.routes[0]?.id;
+    this.#carryOut(this.#choice.replace(plan, performance.now()));
+  }
+
+  #tick(): void {
     this.#carryOut(this.#choice.tick(performance.now()));
   }
 
-  async end(): Promise<void> {
+  async #end(): Promise<void> {
     this.#isOver = true;
     clearInterval(this.#ticking);
     for (const route of [...this.#tries.keys(), ...this.#successors.keys()]) this.#release(route);
@@ -93,8 +106,8 @@ class Keeper {
       else if (decision.type === "release") this.#release(decision.route);
       else if (typeof decision.to === "number") void this.#use(decision.to);
     }
-    // A process may keep thousands connected, and on the best route there is nothing to decide.
-    if (this.#choice.inUse !== 0) this.#ticking ??= setInterval(() => this.tick(), TICK_MS);
+    // A process may keep thousands connected.
+    if (this.#choice.inUse !== this.#best) this.#ticking ??= setInterval(() => this.#tick(), TICK_MS);
     else {
       clearInterval(this.#ticking);
       this.#ticking = undefined;
@@ -205,6 +218,8 @@ class Keeper {
   /** Two connections never serve at once. */
   async #use(route: number): Promise<void> {
     const next = this.#tries.get(route);
+    // What it takes the place of is released by a decision that comes after this one.
+    await Promise.resolve();
     while (this.#leaving.size > 0) await Promise.all(this.#leaving);
     next?.use();
   }

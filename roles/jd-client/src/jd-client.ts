@@ -4,6 +4,7 @@ import {
   moveTarget,
   rewardScript,
   TemplateClient,
+  templateProviderKeys,
   templateProviderUpstream,
   toServerOptions,
 } from "@adit/mining-shell";
@@ -90,6 +91,12 @@ export class JdClient {
       now: context.now,
     });
     this.#templates = templates;
+    context.onReload(templateProviderKeys, ({ templateProviderType }) =>
+      templates.replace({
+        upstream: templateProviderUpstream(templateProviderType.Sv2Tp),
+        policy: toUpstreamPolicy(config.fallback),
+      }),
+    );
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       this.#tick();

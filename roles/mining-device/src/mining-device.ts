@@ -1,11 +1,15 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { StreamInfo } from "@adit/network-helpers";
-import { peerText, type RoleContext } from "@adit/role-kit";
+import type { ChoicePlan, StreamInfo } from "@adit/network-helpers";
+import { peerText, type RoleContext, type UpstreamSettings, upstreamSettings } from "@adit/role-kit";
 import {
   type Attempt,
+  checkRoutes,
   type DialledUpstream,
+  type KeptConnection,
   keepConnected,
+  type Network,
+  RouteBook,
   reconnectReport,
   reconnectUpstream,
   toUpstreamPolicy,
@@ -26,6 +30,7 @@ export interface MiningDeviceParts {
   readonly context: RoleContext;
   readonly engine: HashingEngine;
   readonly connect: Connect;
+  readonly network: Pick<Network, "endpointId">;
 }
 
 interface Connection {
@@ -48,7 +53,11 @@ const LONGEST_REASON = 512;
 export class MiningDevice {
   readonly #parts: MiningDeviceParts;
   readonly #connections: readonly Connection[];
-  readonly #routes: readonly DialledUpstream[];
+  readonly #book = new RouteBook<UpstreamSettings, "tcp" | "iroh">(transportsTo);
+  readonly #kept = new Set<KeptConnection>();
+  /** The ways to the upstream, by their ids. */
+  #routes: ReadonlyMap<number, DialledUpstream> = new Map();
+  #plan: ChoicePlan;
   readonly #metrics: MiningDeviceMetrics;
   readonly #report: ReturnType<typeof reconnectReport>;
   #mining = 0;
@@ -57,7 +66,7 @@ export class MiningDevice {
     const { config, context, engine } = parts;
     const user = config.protocol === "sv1" ? config.userName : config.userIdentity;
     this.#parts = parts;
-    this.#routes = routesOf(config);
+    this.#plan = this.#planOf(config);
     this.#connections = Array.from({ length: config.connections }, (_, index) => ({
       number: index + 1,
       user: numbered(user, index + 1),
@@ -84,6 +93,16 @@ export class MiningDevice {
     await Promise.race([ended, engine.failed]);
   }
 
+  /**
+   * Another upstream or policy is in force. Each connection mines at the former one until it has one to the other.
+   *
+   * @throws NetworkError `iroh-unavailable` when it is reached over Iroh and the process was started without.
+   */
+  replaceUpstream(config: MiningDeviceConfig): void {
+    this.#plan = this.#planOf(config);
+    for (const kept of this.#kept) kept.replace(this.#plan);
+  }
+
   /** The document behind `/api/v1/status`. */
   status(): unknown {
     const { config, engine } = this.#parts;
@@ -93,19 +112,28 @@ export class MiningDevice {
   async #keep(connection: Connection): Promise<void> {
     const { signal } = this.#parts.context;
     await sleep((connection.number - 1) * START_INTERVAL_MS, undefined, { signal }).catch(() => {});
-    await keepConnected({
-      routes: this.#routes.length,
-      policy: toUpstreamPolicy(this.#parts.config.fallback),
+    const kept = keepConnected({
+      plan: this.#plan,
       attempt: (attempt) => this.#attempt(connection, attempt),
       onState: (state) => this.#onState(connection, state),
       onReconnect: (news) => this.#report(news, { connection: connection.number }),
       signal,
     });
+    this.#kept.add(kept);
+    await kept.ended;
+  }
+
+  #planOf(config: MiningDeviceConfig): ChoicePlan {
+    const upstream = upstreamOf(config);
+    checkRoutes(this.#parts.network, [upstream]);
+    const routes = this.#book.routesTo([upstream]);
+    this.#routes = new Map(routes.map(({ id, entry, way }) => [id, { ...entry, transport: way }]));
+    return { routes, policy: toUpstreamPolicy(config.fallback) };
   }
 
   async #attempt(connection: Connection, { route, to, signal, stand, connected, asked }: Attempt): Promise<void> {
     const { config, context, engine, connect } = this.#parts;
-    const known = this.#routes[route];
+    const known = this.#routes.get(route);
     if (known === undefined) throw new RangeError(`there is no route ${route}`);
     let own: (() => StreamInfo) | undefined;
     try {
@@ -166,8 +194,9 @@ export class MiningDevice {
   }
 }
 
-/** The ways to the upstream, in order of preference. */
-function routesOf(config: MiningDeviceConfig): readonly DialledUpstream[] {
-  const transports = config.protocol === "sv1" ? (["tcp"] as const) : transportsTo(config);
-  return transports.map((transport) => ({ ...config, transport }));
+/** What of the config makes the upstream another one. */
+function upstreamOf(config: MiningDeviceConfig): UpstreamSettings {
+  const keys = Object.keys(upstreamSettings) as (keyof UpstreamSettings)[];
+  const entries = keys.filter((key) => config[key] !== undefined).map((key) => [key, config[key]]);
+  return Object.fromEntries(entries) as unknown as UpstreamSettings;
 }

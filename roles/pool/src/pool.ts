@@ -4,13 +4,22 @@ import {
   moveTarget,
   type RewardScript,
   TemplateClient,
+  type TemplateClientOptions,
   type TemplateEvent,
+  templateProviderKeys,
   templateProviderUpstream,
   toServerOptions,
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { listenerStatus, listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
+import {
+  fallbackKeys,
+  listenerStatus,
+  listenLimitKeys,
+  type Network,
+  type Served,
+  toUpstreamPolicy,
+} from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
 import { BlockJournal } from "./block-journal.ts";
 import { Blocks } from "./blocks.ts";
@@ -106,8 +115,7 @@ export class Pool {
     context.setStatus(() => this.#status());
     await using templates = new TemplateClient({
       network,
-      upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
-      policy: toUpstreamPolicy(config.fallback),
+      ...providerOf(config),
       constraints: outputConstraints(reward),
       onEvent: (event) => this.#onTemplateEvent(event),
       onChange: () => this.#updateReadiness(),
@@ -116,6 +124,7 @@ export class Pool {
       now: context.now,
     });
     this.#templates = templates;
+    context.onReload([...templateProviderKeys, ...fallbackKeys], (changed) => templates.replace(providerOf(changed)));
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       this.#updateReadiness();
@@ -244,6 +253,13 @@ export class Pool {
     const lastTemplateAt = this.#templates?.status().lastTemplateAt ?? null;
     return lastTemplateAt === null ? undefined : (this.#parts.context.now() - lastTemplateAt) / 1000;
   }
+}
+
+function providerOf({
+  templateProviderType,
+  fallback,
+}: PoolConfig): Pick<TemplateClientOptions, "upstream" | "policy"> {
+  return { upstream: templateProviderUpstream(templateProviderType.Sv2Tp), policy: toUpstreamPolicy(fallback) };
 }
 
 function miningServer({ config, network, reward, declaration, extranonceStart }: PoolParts): MiningServer {
