@@ -8,7 +8,6 @@ export {
   extensionSettings,
   type MiningSettings,
   miningListener,
-  moveTarget,
   toServerOptions,
 } from "./mining-settings.ts";
 export { type CloseCause, MiningShell, type MiningShellOptions } from "./mining-shell.ts";

@@ -1,7 +1,6 @@
 import {
   MiningShell,
   miningListener,
-  moveTarget,
   rewardScript,
   TemplateClient,
   templateProviderKeys,
@@ -10,7 +9,7 @@ import {
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
+import { listenLimitKeys, moveTarget, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
 import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
@@ -125,7 +124,7 @@ export class JdClient {
     this.#updateReadiness();
     await aborted(signal);
     // A share is answered in the same moment in which it comes.
-    await this.#shell.drain(() => Promise.resolve(), moveTarget(config));
+    await this.#shell.drain(() => Promise.resolve(), moveTarget(config.moveMinersTo));
   }
 
   #feed(input: JdClientInput): void {

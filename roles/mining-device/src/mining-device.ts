@@ -198,5 +198,5 @@ export class MiningDevice {
 function upstreamOf(config: MiningDeviceConfig): UpstreamSettings {
   const keys = Object.keys(upstreamSettings) as (keyof UpstreamSettings)[];
   const entries = keys.filter((key) => config[key] !== undefined).map((key) => [key, config[key]]);
-  return Object.fromEntries(entries) as unknown as UpstreamSettings;
+  return Object.fromEntries(entries);
 }

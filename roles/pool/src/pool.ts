@@ -1,7 +1,6 @@
 import { type ChainTip, MiningServer } from "@adit/channels";
 import {
   miningListener,
-  moveTarget,
   type RewardScript,
   TemplateClient,
   type TemplateClientOptions,
@@ -16,6 +15,7 @@ import {
   fallbackKeys,
   listenerStatus,
   listenLimitKeys,
+  moveTarget,
   type Network,
   type Served,
   toUpstreamPolicy,
@@ -154,7 +154,7 @@ export class Pool {
     const declaring = declaration?.serve(signal, serveClients);
     if (declaring === undefined) serveClients();
     await aborted(signal);
-    await this.#miners.drain(moveTarget(config));
+    await this.#miners.drain(moveTarget(config.moveMinersTo));
     await declaring;
   }
 
