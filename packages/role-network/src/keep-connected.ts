@@ -140,6 +140,7 @@ class Keeper {
     try {
       // Not at once: whoever dials must know of the try first.
       await Promise.resolve();
+      signal.throwIfAborted();
       await this.#options.attempt({
         route,
         to,
