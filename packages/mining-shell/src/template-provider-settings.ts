@@ -1,6 +1,6 @@
 import { decodeAuthorityPublicKey } from "@adit/noise";
 import { checkUpstream, splitAddress, type UpstreamSettings, upstreamSettings } from "@adit/role-kit";
-import { upstreamKeys } from "@adit/role-network";
+import { upstreamEntryKeys } from "@adit/role-network";
 import { z } from "zod";
 
 const fields = z.strictObject({
@@ -38,7 +38,7 @@ export function templateProviderType(
 
 /** The keys of the template provider's table, in the file's spelling: {@link TemplateClient.replace} takes them over. */
 export const templateProviderKeys: readonly string[] = [
-  ...upstreamKeys("template_provider_type.Sv2Tp"),
+  ...upstreamEntryKeys("template_provider_type.Sv2Tp"),
   "template_provider_type.Sv2Tp.public_key",
 ];
 

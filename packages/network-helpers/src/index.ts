@@ -2,6 +2,7 @@ export { acceptSv2, type Sv2Server } from "./accept-sv2.ts";
 export { Backoff, pause } from "./backoff.ts";
 export type { ByteStream, Listener, StreamInfo, Transport } from "./byte-stream.ts";
 export { type ChoiceDecision, ChoiceDecisions, type ChoiceReason, type InUse } from "./choice-decision.ts";
+export { Condition } from "./condition.ts";
 export { aborted, Deadline, within } from "./deadline.ts";
 export { type DialSv2Options, dialSv2, type Sv2Client } from "./dial-sv2.ts";
 export { abortError, NetworkError, type NetworkErrorCode, printable } from "./errors.ts";

@@ -1,5 +1,5 @@
 import { dialect, type Protocol } from "@adit/codec";
-import { within } from "@adit/network-helpers";
+import { Condition, within } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
 import type { ReconnectTarget } from "./reconnect.ts";
 
@@ -17,8 +17,8 @@ export class Downstreams<P extends Protocol> {
   readonly #log: RoleContext["log"];
   /** How each is sent a frame. */
   readonly #tells = new Set<(frame: Uint8Array) => void>();
+  readonly #empty = new Condition(() => this.#tells.size === 0);
   #heardAt = 0;
-  #onEmpty: (() => void) | undefined;
 
   constructor(protocol: P, log: RoleContext["log"]) {
     this.#protocol = protocol;
@@ -29,7 +29,8 @@ export class Downstreams<P extends Protocol> {
   enter(tell: (frame: Uint8Array) => void): () => void {
     this.#tells.add(tell);
     return () => {
-      if (this.#tells.delete(tell) && this.#tells.size === 0) this.#onEmpty?.();
+      this.#tells.delete(tell);
+      this.#empty.check();
     };
   }
 
@@ -43,11 +44,7 @@ export class Downstreams<P extends Protocol> {
     const frame = dialect(this.#protocol).encode({ name: "Reconnect", ...to });
     for (const tell of this.#tells) tell(frame);
     this.#log.info(this.#count(), "clients asked to connect elsewhere");
-    const gone = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-      if (this.#tells.size === 0) resolve();
-    });
-    await within(LEAVE_MS, gone);
+    await within(LEAVE_MS, this.#empty.met());
     this.#log.info(this.#count(), "clients left, but for these");
   }
 

@@ -45,5 +45,6 @@ export {
   fallbackSettings,
   toUpstreamPolicy,
   transportsTo,
+  upstreamEntryKeys,
   upstreamKeys,
 } from "./upstream-routes.ts";

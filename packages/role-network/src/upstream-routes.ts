@@ -45,12 +45,15 @@ export const fallbackKeys: readonly string[] = Object.keys(fallbackSettings.shap
 );
 
 /** The keys of one upstream's entry, in the file's spelling; `at`: the table it is in, `""` for the top of the file. */
-export function upstreamKeys(at: string): readonly string[] {
+export function upstreamEntryKeys(at: string): readonly string[] {
   return Object.keys(upstreamSettings).map((key) => `${at === "" ? "" : `${at}.`}${snakeKey(key)}`);
 }
 
 /** What {@link fallbackSettings} parses to. */
 export type FallbackSettings = z.output<typeof fallbackSettings>;
+
+/** The keys that say which upstreams there are and how they are chosen among, in the file's spelling: `fallback.steady_secs`. */
+export const upstreamKeys: readonly string[] = ["upstreams", ...fallbackKeys];
 
 /** The policy as network-helpers takes it. */
 export function toUpstreamPolicy(settings: FallbackSettings): UpstreamPolicy {

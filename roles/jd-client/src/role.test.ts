@@ -79,7 +79,7 @@ describe("a jd-client over real sockets", () => {
     expect(client.status()).toMatchObject({ mining_for: "solo", blocks_found: 1, upstreams: [] });
   });
 
-  test("sends its miners' last shares to the pool when it is stopped", async () => {
+  test("stops when its miners have gone and the pool has answered their last shares, and tells it goodbye", async () => {
     await using folder = await temporaryFolder();
     await using provider = await TemplateServer.start(newChain(HARD_BITS));
     await using pool = await SocketUpstream.start(0);
@@ -93,9 +93,39 @@ describe("a jd-client over real sockets", () => {
     await using miner = await client.miner();
     const channel = await miner.open("extended", "bob");
     await eventually(() => expect(client.status()).toMatchObject({ custom_jobs: 1 }));
+    pool.upstream.held.add("SubmitSharesExtended");
     for (let seed = 0; seed < 20; seed += 1) await miner.submit(miner.find(channel, { seed }));
-    await eventually(() => expect(miner.accepted).toBeGreaterThan(0));
+    await eventually(() => expect(pool.upstream.named("SubmitSharesExtended")).toHaveLength(20));
+    const stopping = client[Symbol.asyncDispose]();
+    expect(await miner.ended).toBeUndefined();
+    expect([miner.accepted, miner.messages.at(-1)]).toEqual([20, "Reconnect"]);
+    expect(pool.upstream.named("CloseChannel")).toEqual([]);
+    pool.upstream.release();
+    await stopping;
+    expect([pool.upstream.credited, pool.upstream.received.at(-1)?.name]).toEqual([20, "CloseChannel"]);
+    expect(await client.metrics()).toMatch(/shares_acknowledged_total 20\n[^]*shares_unanswered_total 0\n/);
+  });
+
+  test("waits for a pool that answers nothing no longer than its stop timeout allows", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(HARD_BITS));
+    await using pool = await SocketUpstream.start(0);
+    pool.follow(provider);
+    const client = await RunningClient.ready({
+      folder: folder.path,
+      templatePort: provider.port,
+      mode: "COINBASEONLY",
+      upstreams: [pool.ports],
+      top: "shutdown_timeout_secs = 0.5",
+    });
+    await using miner = await client.miner();
+    const channel = await miner.open("extended", "bob");
+    await eventually(() => expect(client.status()).toMatchObject({ custom_jobs: 1 }));
+    pool.upstream.held.add("SubmitSharesExtended");
+    await miner.submit(miner.find(channel));
+    await eventually(() => expect(pool.upstream.named("SubmitSharesExtended")).toHaveLength(1));
     await client[Symbol.asyncDispose]();
-    await eventually(() => expect(pool.upstream.credited).toBeGreaterThanOrEqual(miner.accepted));
+    await eventually(() => expect(pool.upstream.received.at(-1)?.name).toBe("CloseChannel"));
+    expect(await client.metrics()).toContain("shares_unanswered_total 1\n");
   });
 });

@@ -1,5 +1,5 @@
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
-import { fallbackKeys, irohNeed, openNetwork, upstreamKeys } from "@adit/role-network";
+import { fallbackKeys, irohNeed, openNetwork, upstreamEntryKeys } from "@adit/role-network";
 import { type MiningDeviceConfig, miningDeviceConfig } from "./config.ts";
 import { connectSv1 } from "./connection/sv1-connection.ts";
 import { connectSv2 } from "./connection/sv2-connection.ts";
@@ -39,7 +39,7 @@ async function mine(
   parts: Parts & Pick<MiningDeviceParts, "connect" | "network">,
 ): Promise<void> {
   const device = new MiningDevice({ config, ...parts });
-  parts.context.onReload([...upstreamKeys(""), ...fallbackKeys], (changed) => device.replaceUpstream(changed));
+  parts.context.onReload([...upstreamEntryKeys(""), ...fallbackKeys], (changed) => device.replaceUpstream(changed));
   parts.context.setStatus(() => device.status());
   await device.run();
 }

@@ -1,4 +1,4 @@
-import { aborted, type ByteStream, type ConnectionInfo, type Listener, within } from "@adit/network-helpers";
+import { aborted, type ByteStream, Condition, type ConnectionInfo, type Listener, within } from "@adit/network-helpers";
 import { describeError, peerFields, type RoleContext } from "@adit/role-kit";
 import type { Network } from "@adit/role-network";
 import { Admission } from "./admission.ts";
@@ -8,7 +8,7 @@ import type { TranslatorMetrics } from "./metrics.ts";
 import { MinerConnection } from "./miner-connection.ts";
 import type { TranslatorCore } from "./translator-core.ts";
 import { UpstreamConnection } from "./upstream-connection.ts";
-import type { UpstreamRoute, UpstreamState } from "./upstream-side.ts";
+import type { UpstreamPlan, UpstreamState } from "./upstream-plan.ts";
 
 /** What a {@link Translator} is made of. */
 export interface TranslatorParts {
@@ -17,7 +17,6 @@ export interface TranslatorParts {
   readonly network: Network;
   readonly core: TranslatorCore;
   readonly metrics: TranslatorMetrics;
-  readonly routes: readonly UpstreamRoute[];
   /** Called after whatever may have changed what the core says of itself. */
   readonly onChange: () => void;
 }
@@ -44,14 +43,14 @@ export class Translator implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout;
   readonly #upstreams = new Map<SessionId, UpstreamConnection>();
   #lastMiner = 0;
+  readonly #answered: Condition;
   #isStopping = false;
-  /** Called when every share is answered. */
-  #onAnswered: (() => void) | undefined;
 
   constructor(parts: TranslatorParts) {
     this.#parts = parts;
     this.#limits = parts.config.limits;
     this.#admission = new Admission(this.#limits);
+    this.#answered = new Condition(() => parts.core.pendingSubmits === 0);
     this.#timer = setInterval(() => this.#dispatch({ type: "tick" }), 1000);
   }
 
@@ -59,6 +58,11 @@ export class Translator implements AsyncDisposable {
   setLimits(limits: TranslatorConfig["limits"]): void {
     this.#limits = limits;
     this.#admission.setLimits(limits);
+  }
+
+  /** Takes over other upstreams, or another order or policy. What is mined at stays until another has given work. */
+  setUpstreams(plan: UpstreamPlan): void {
+    if (!this.#isStopping) this.#dispatch({ type: "upstream-list-changed", plan });
   }
 
   /** Where the translator stands with its upstream, and the connection that is mined over, if there is one. */
@@ -90,15 +94,9 @@ export class Translator implements AsyncDisposable {
     this.#dispatch({ type: "tick" });
     await aborted(context.signal);
     this.#isStopping = true;
-    if (core.pendingSubmits > 0) await within(ANSWERS_MS, this.#answered());
+    await within(ANSWERS_MS, this.#answered.met());
     context.log.info({ unansweredShares: core.pendingSubmits }, "upstreams told goodbye");
     this.#dispatch({ type: "stop" });
-  }
-
-  #answered(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onAnswered = resolve;
-    });
   }
 
   /** Closes every miner after what was sent to it. */
@@ -136,16 +134,13 @@ export class Translator implements AsyncDisposable {
     this.#dispatch({ type: "miner-gone", miner });
   }
 
-  #begin({ session, route: at, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
-    const { config, network, routes } = this.#parts;
-    const route = routes[at];
-    const entry = route === undefined ? undefined : config.upstreams[route.upstream];
-    if (route === undefined || entry === undefined || this.#parts.context.signal.aborted) return;
+  #begin({ session, route, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
+    const { config, network, context } = this.#parts;
+    if (context.signal.aborted) return;
     const { supportedExtensions, requiredExtensions } = config;
     const connection = new UpstreamConnection({
       session,
-      entry,
-      transport: route.transport,
+      route,
       to,
       requestExtensions: [...new Set([...supportedExtensions, ...requiredExtensions])],
       requiredExtensions,
@@ -159,7 +154,7 @@ export class Translator implements AsyncDisposable {
   #dispatch(input: TranslatorInput): void {
     for (const effect of this.#parts.core.handle(input, clock())) this.#perform(effect);
     this.#parts.onChange();
-    if (this.#onAnswered !== undefined && this.#parts.core.pendingSubmits === 0) this.#onAnswered();
+    this.#answered.check();
   }
 
   #perform(effect: TranslatorEffect): void {

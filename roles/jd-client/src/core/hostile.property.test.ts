@@ -38,9 +38,11 @@ const fromPool: fc.Arbitrary<MiningMessage> = fc.oneof(
     groupChannelId: id,
   }),
   message<MiningMessage>("OpenMiningChannelError", { requestId: id, errorCode: text }),
+  message<MiningMessage>("Reconnect", { newHost: text, newPort: fc.nat(3) }),
 );
 
 const fromJds: fc.Arbitrary<JobDeclarationMessage> = fc.oneof(
+  message<JobDeclarationMessage>("Reconnect", { newHost: text, newPort: fc.nat(3) }),
   message<JobDeclarationMessage>("AllocateMiningJobTokenSuccess", {
     requestId: id,
     miningJobToken: bytes,

@@ -80,6 +80,11 @@ export class JobDesk {
     this.#parts = parts;
   }
 
+  /** Whether shares wait for jobs of this session. */
+  get keepsShares(): boolean {
+    return [...this.#jobs.keys()].some((workId) => this.#parts.cache.has(workId));
+  }
+
   /** Whether miners were given a job for this session. */
   knows(workId: number): boolean {
     return this.#jobs.has(workId);
@@ -204,11 +209,13 @@ export class JobDesk {
     return undefined;
   }
 
-  /** Another session is mined for: only what the pool may have taken is of use still. */
+  /** Another session is mined for: what nobody has been asked about is of use only to the shares that wait for it. */
   retire(): void {
     for (const declared of this.#jobs.values()) {
       declared.renewal = "none";
-      if (declared.step.at !== "setting") this.#drop(declared, "session-ended");
+      if (declared.step.at === "waiting" && !this.#parts.cache.has(declared.job.workId)) {
+        this.#drop(declared, "session-ended");
+      }
     }
   }
 

@@ -1,7 +1,7 @@
 import type { MiningServerStatus, Totals } from "@adit/channels";
 import type { InUse, RouteState } from "@adit/network-helpers";
 import type { CounterName } from "./effects.ts";
-import type { UpstreamRoute } from "./jd-client-options.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** An upstream in the status document. */
 export interface UpstreamStatus {
@@ -50,10 +50,9 @@ export interface JdClientStatus {
 /** What the status is made of. */
 export interface StatusParts {
   readonly server: MiningServerStatus;
-  readonly upstreams: readonly { readonly name: string }[];
   readonly inUse: InUse;
   readonly routes: readonly UpstreamRoute[];
-  /** Of each route. */
+  /** Of each route, by its id. */
   readonly states: ReadonlyMap<number, RouteState>;
   readonly cachedShares: number;
   readonly totals: Totals<CounterName>;
@@ -61,15 +60,16 @@ export interface StatusParts {
 
 /** The status document. */
 export function statusOf(parts: StatusParts): JdClientStatus {
-  const { server, upstreams, cachedShares, totals } = parts;
+  const { server, routes, cachedShares, totals } = parts;
+  const upstreams = [...new Set(routes.map(({ upstream }) => upstream))];
   const total = (counter: CounterName, label?: string): number => {
     const byLabel = totals.get(counter) ?? new Map<string, number>();
     if (label !== undefined) return byLabel.get(label) ?? 0;
     return [...byLabel.values()].reduce((sum, count) => sum + count, 0);
   };
   return {
-    mining_for: nameOf(parts.inUse, parts),
-    upstreams: upstreams.map((_, upstream) => upstreamStatus(upstream, parts)),
+    mining_for: nameOf(parts),
+    upstreams: upstreams.map((upstream) => upstreamStatus(upstream, parts)),
     declared_jobs: total("jobs", "declared"),
     custom_jobs: total("jobs", "accepted"),
     shares_submitted: total("sharesSubmitted"),
@@ -85,25 +85,22 @@ export function statusOf(parts: StatusParts): JdClientStatus {
   };
 }
 
-/** What is mined for, by its name. */
-export function nameOf(inUse: InUse, { upstreams, routes }: Pick<StatusParts, "upstreams" | "routes">): string {
-  if (typeof inUse !== "number") return inUse;
-  const upstream = routes[inUse]?.upstream;
-  return upstream === undefined ? "" : (upstreams[upstream]?.name ?? "");
-}
-
 const PHASES = ["ready", "dialling", "resting"] as const;
 
-function upstreamStatus(upstream: number, { upstreams, routes, states, inUse }: StatusParts): UpstreamStatus {
-  const own = routes.flatMap((route, at) =>
-    route.upstream === upstream
-      ? [{ pool: route.pool, jds: route.jds, state: states.get(at)?.phase ?? "resting", in_use: at === inUse }]
-      : [],
-  );
+function upstreamStatus(upstream: number, { routes, states, inUse }: StatusParts): UpstreamStatus {
+  const own = routes.filter((route) => route.upstream === upstream);
+  const ways = own.map(({ id, pool, jds }) => {
+    return { pool, jds, state: states.get(id)?.phase ?? "resting", in_use: id === inUse };
+  });
   return {
-    name: upstreams[upstream]?.name ?? "",
-    state: PHASES.find((phase) => own.some(({ state }) => state === phase)) ?? "resting",
-    in_use: own.some(({ in_use: inUseNow }) => inUseNow),
-    routes: own,
+    name: own[0]?.rules.name ?? "",
+    state: PHASES.find((phase) => ways.some(({ state }) => state === phase)) ?? "resting",
+    in_use: ways.some(({ in_use: inUseNow }) => inUseNow),
+    routes: ways,
   };
+}
+
+function nameOf({ routes, inUse }: StatusParts): string {
+  if (typeof inUse !== "number") return inUse;
+  return routes.find(({ id }) => id === inUse)?.rules.name ?? "";
 }

@@ -19,10 +19,12 @@ export interface ClientOptions {
   readonly mode?: "FULLTEMPLATE" | "COINBASEONLY" | "SOLOMINING";
   /** Ports of each upstream's pool and job declarator. */
   readonly upstreams?: readonly (readonly [number, number])[];
+  /** More lines for the top of the config. */
+  readonly top?: string;
 }
 
 /** The config file. */
-function clientToml({ folder, templatePort, mode = "FULLTEMPLATE", upstreams = [] }: ClientOptions): string {
+function clientToml({ folder, templatePort, mode = "FULLTEMPLATE", upstreams = [], top = "" }: ClientOptions): string {
   const entries = upstreams.map(
     ([pool, jds]) => `
 [[upstreams]]
@@ -46,6 +48,7 @@ mode = "${mode}"
 min_hashrate = 64
 shares_per_minute = 60
 log_level = "error"
+${top}
 [limits]
 share_burst = 5000
 [template_provider_type.Sv2Tp]
