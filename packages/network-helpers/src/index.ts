@@ -33,6 +33,7 @@ export {
 } from "./serve-sv2.ts";
 export { defaultListenLimits, type ListenLimits, type RefusalReason } from "./source-limits.ts";
 export type { Received, Sv2Connection, Sv2Reader, Sv2Writer } from "./sv2-connection.ts";
+export { TokenBucket } from "./token-bucket.ts";
 export {
   type DialEvent,
   type DialUpstreamOptions,

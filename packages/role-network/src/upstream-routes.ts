@@ -1,5 +1,5 @@
 import { defaultUpstreamPolicy, NetworkError, type UpstreamPolicy } from "@adit/network-helpers";
-import { snakeKey, type UpstreamSettings } from "@adit/role-kit";
+import { snakeKey, type UpstreamSettings, upstreamSettings } from "@adit/role-kit";
 import { z } from "zod";
 
 const defaults = defaultUpstreamPolicy;
@@ -39,14 +39,21 @@ export const fallbackSettings = z
   })
   .describe("how upstreams, and the transports they are reached over, are chosen among");
 
+/** The keys of {@link fallbackSettings}, in the file's spelling. */
+export const fallbackKeys: readonly string[] = Object.keys(fallbackSettings.shape).map(
+  (key) => `fallback.${snakeKey(key)}`,
+);
+
+/** The keys of one upstream's entry, in the file's spelling; `at`: the table it is in, `""` for the top of the file. */
+export function upstreamEntryKeys(at: string): readonly string[] {
+  return Object.keys(upstreamSettings).map((key) => `${at === "" ? "" : `${at}.`}${snakeKey(key)}`);
+}
+
 /** What {@link fallbackSettings} parses to. */
 export type FallbackSettings = z.output<typeof fallbackSettings>;
 
 /** The keys that say which upstreams there are and how they are chosen among, in the file's spelling: `fallback.steady_secs`. */
-export const upstreamKeys: readonly string[] = [
-  "upstreams",
-  ...Object.keys(fallbackSettings.shape).map((key) => `fallback.${snakeKey(key)}`),
-];
+export const upstreamKeys: readonly string[] = ["upstreams", ...fallbackKeys];
 
 /** The policy as network-helpers takes it. */
 export function toUpstreamPolicy(settings: FallbackSettings): UpstreamPolicy {

@@ -1,9 +1,16 @@
-import { MiningShell, miningListener, moveTarget, TemplateClient, templateProviderUpstream } from "@adit/mining-shell";
+import {
+  MiningShell,
+  miningListener,
+  TemplateClient,
+  templateProviderKeys,
+  templateProviderUpstream,
+} from "@adit/mining-shell";
 import { aborted, Condition, within } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
 import {
   checkRoutes,
   listenLimitKeys,
+  moveTarget,
   type Network,
   type Served,
   toUpstreamPolicy,
@@ -25,6 +32,8 @@ export interface JdClientParts extends CoreParts {
 }
 
 const TICK_MS = 1000;
+/** How the ways to the template provider are chosen among, as those to pools are. */
+const fallbackKeys = upstreamKeys.filter((key) => key.startsWith("fallback."));
 /** What is kept of the stop timeout for the goodbye: messages on their way are sent, and connections closed. */
 const GOODBYE_MS = 4000;
 
@@ -93,10 +102,17 @@ export class JdClient {
       onEvent: (event) => this.#feed(event),
       onChange: () => this.#updateReadiness(),
       log: context.log,
+      metrics: context.metrics,
       now: context.now,
     });
     this.#templates = templates;
     context.onReload(upstreamKeys, (changed) => this.#setUpstreams(changed));
+    context.onReload([...templateProviderKeys, ...fallbackKeys], ({ templateProviderType, fallback }) =>
+      templates.replace({
+        upstream: templateProviderUpstream(templateProviderType.Sv2Tp),
+        policy: toUpstreamPolicy(fallback),
+      }),
+    );
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       this.#tick();
@@ -126,7 +142,7 @@ export class JdClient {
     await aborted(signal);
     const since = performance.now();
     // A miner's share is answered in the same moment in which it comes.
-    await this.#shell.drain(() => Promise.resolve(), moveTarget(config));
+    await this.#shell.drain(() => Promise.resolve(), moveTarget(config.moveMinersTo));
     await this.#lastAnswers(since);
   }
 
