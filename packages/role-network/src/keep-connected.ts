@@ -1,4 +1,11 @@
-import { aborted, type ChoiceDecision, type ChoicePlan, TokenBucket, UpstreamChoice } from "@adit/network-helpers";
+import {
+  aborted,
+  type ChoiceDecision,
+  type ChoicePlan,
+  reconnectRules,
+  TokenBucket,
+  UpstreamChoice,
+} from "@adit/network-helpers";
 import type { Attempt, ReconnectNews, ReconnectRefusal, UpstreamState } from "./attempt.ts";
 import { promised } from "./promised.ts";
 import type { ReconnectTarget } from "./reconnect.ts";
@@ -23,10 +30,7 @@ export interface KeptConnection {
 }
 
 const TICK_MS = 500;
-/** Longest wait for a connection to where the peer asked to be reached, until it can serve. */
-const SUCCESSION_MS = 30_000;
-/** Requests to reconnect that are followed: more than these at once, and more often, is a fault. */
-const RECONNECTS = { burst: 3, perSec: 1 / 60 };
+const { followed, successionMs } = reconnectRules;
 
 /**
  * Tries again whenever the connection ends, over the best route that works, until the signal aborts. A peer that is gone
@@ -53,7 +57,7 @@ interface Try {
 class Keeper {
   readonly #options: KeepConnectedOptions;
   readonly #choice: UpstreamChoice<"ended">;
-  readonly #reconnects = new TokenBucket(RECONNECTS, performance.now());
+  readonly #reconnects = new TokenBucket({ burst: followed.burst, perSec: followed.perSecond }, performance.now());
   /** What has a route's place. */
   readonly #tries = new Map<number, Try>();
   /** What its peer asked for in its place, and the end of the patience with it. */
@@ -188,7 +192,7 @@ class Keeper {
     const late = setTimeout(() => {
       successor.ending.abort();
       this.#ended(successor, "it could not serve in time");
-    }, SUCCESSION_MS);
+    }, successionMs);
     this.#successors.set(route, { tried: successor, late });
   }
 
