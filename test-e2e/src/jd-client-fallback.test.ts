@@ -146,11 +146,6 @@ const failures: readonly Failure[] = [
     what: "its pool closes the channel",
     fail: saying((channelId) => ({ name: "CloseChannel", channelId, reasonCode: "enough" })),
   },
-  {
-    reason: "reconnect-asked",
-    what: "its pool sends it elsewhere",
-    fail: saying(() => ({ name: "Reconnect", newHost: "127.0.0.1", newPort: 1 })),
-  },
 ];
 
 describe("a farm mines for its second pool, and for the first again, on the same sockets of its miners", () => {

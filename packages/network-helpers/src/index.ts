@@ -1,6 +1,8 @@
 export { acceptSv2, type Sv2Server } from "./accept-sv2.ts";
 export { Backoff, pause } from "./backoff.ts";
 export type { ByteStream, Listener, StreamInfo, Transport } from "./byte-stream.ts";
+export { type ChoiceDecision, ChoiceDecisions, type ChoiceReason, type InUse } from "./choice-decision.ts";
+export { Condition } from "./condition.ts";
 export { aborted, Deadline, within } from "./deadline.ts";
 export { type DialSv2Options, dialSv2, type Sv2Client } from "./dial-sv2.ts";
 export { abortError, NetworkError, type NetworkErrorCode, printable } from "./errors.ts";
@@ -10,6 +12,7 @@ export type { FrameWriter } from "./frame-writer.ts";
 export { HandshakeGate, type HandshakeGateOptions } from "./handshake-gate.ts";
 export { formatHostPort, type HostPort, parseHostPort } from "./host-port.ts";
 export { createKeyFile } from "./iroh/key-file.ts";
+export { reconnectRules } from "./reconnect-rules.ts";
 export {
   type ClientSecurity,
   MAX_PAYLOAD_BEFORE_SETUP,
@@ -37,15 +40,5 @@ export {
   type UpstreamAddress,
   type UpstreamTransports,
 } from "./upstream.ts";
-export {
-  type ChoiceDecision,
-  ChoiceDecisions,
-  type ChoiceReason,
-  defaultUpstreamPolicy,
-  type InUse,
-  type RouteFailure,
-  type RouteState,
-  UpstreamChoice,
-  type UpstreamChoiceOptions,
-  type UpstreamPolicy,
-} from "./upstream-choice.ts";
+export { type ChoicePlan, type RouteFailure, UpstreamChoice, type UpstreamChoiceOptions } from "./upstream-choice.ts";
+export { defaultUpstreamPolicy, type KnownRoute, type RouteState, type UpstreamPolicy } from "./upstream-route.ts";

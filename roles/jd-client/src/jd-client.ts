@@ -1,45 +1,53 @@
 import {
   MiningShell,
   miningListener,
-  moveTarget,
-  rewardScript,
   TemplateClient,
+  templateProviderKeys,
   templateProviderUpstream,
   toOutboundLimits,
-  toServerOptions,
 } from "@adit/mining-shell";
-import { aborted } from "@adit/network-helpers";
+import { aborted, Condition, within } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
+import {
+  checkRoutes,
+  listenLimitKeys,
+  moveTarget,
+  type Network,
+  type Served,
+  toUpstreamPolicy,
+  upstreamKeys,
+} from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
-import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
+import type { JdClientInput, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
-import type { JdClientOptions, UpstreamRoute } from "./core/jd-client-options.ts";
+import { type CoreParts, coreOptions } from "./core-options.ts";
 import { type JdClientMetrics, jdClientMetrics } from "./metrics.ts";
-import { UpstreamLink } from "./upstream-link.ts";
-import { routesTo, upstreamName } from "./upstream-settings.ts";
+import { UpstreamBook } from "./upstream-book.ts";
+import { UpstreamLinks } from "./upstream-links.ts";
+import { endpointsOf } from "./upstream-settings.ts";
 
 /** What a {@link JdClient} is made of; whoever opened the network closes it. */
-export interface JdClientParts {
-  readonly config: JdClientConfig;
+export interface JdClientParts extends CoreParts {
   readonly context: RoleContext<JdClientConfig>;
   readonly network: Network;
-  /** First extranonce index of a channel, and first bytes of every extranonce in solo mining: random. */
-  readonly extranonceStart: number;
-  readonly soloExtranoncePrefix: Uint8Array;
 }
 
 const TICK_MS = 1000;
+/** How the ways to the template provider are chosen among, as those to pools are. */
+const fallbackKeys = upstreamKeys.filter((key) => key.startsWith("fallback."));
+/** What is kept of the stop timeout for the goodbye: messages on their way are sent, and connections closed. */
+const GOODBYE_MS = 4000;
 
 /** One jd-client: its core, its template provider, its upstreams and its miners, and the order in which they stop. */
 export class JdClient {
   readonly #parts: JdClientParts;
   readonly #core: JdClientCore;
-  readonly #routes: readonly UpstreamRoute[];
+  readonly #upstreams = new UpstreamBook();
   readonly #metrics: JdClientMetrics;
   readonly #shell: MiningShell<JdClientInput, UpstreamEffect>;
-  readonly #links = new Map<SessionId, UpstreamLink>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #links: UpstreamLinks;
+  /** Whether pools have answered every share. */
+  readonly #answered: Condition;
   /** Aborts when there is work for miners. */
   readonly #hasWork = new AbortController();
   #templates: TemplateClient | undefined;
@@ -50,10 +58,17 @@ export class JdClient {
   constructor(parts: JdClientParts) {
     const { config, context } = parts;
     this.#parts = parts;
-    const options = optionsOf(parts);
+    const options = coreOptions(parts, this.#upstreams.planOf(config));
     this.#core = new JdClientCore(options, context.now());
-    this.#routes = options.routes;
+    this.#answered = new Condition(() => this.#core.pendingShares === 0);
     this.#metrics = jdClientMetrics(context.metrics, () => this.#core.status());
+    this.#links = new UpstreamLinks({
+      declaresTransactions: config.mode === "FULLTEMPLATE",
+      network: parts.network,
+      entryOf: (route) => this.#upstreams.entryOf(route),
+      say: (input) => this.#feed(input),
+      signal: context.signal,
+    });
     const { limits, ackIntervalSecs, supportedExtensions } = config;
     this.#shell = new MiningShell({
       core: this.#core,
@@ -69,7 +84,8 @@ export class JdClient {
 
   /**
    * Serves until the context's signal aborts. Miners are let in once there is work. At the end the listeners stop, miners
-   * are sent away, their shares go to the pool, and the template provider's connection goes last.
+   * are sent away, the answers to their last shares are waited for, upstreams are told goodbye, and the template provider's
+   * connection goes last.
    */
   async run(): Promise<void> {
     const { context, network, config } = this.#parts;
@@ -87,18 +103,26 @@ export class JdClient {
       onEvent: (event) => this.#feed(event),
       onChange: () => this.#updateReadiness(),
       log: context.log,
+      metrics: context.metrics,
       now: context.now,
     });
     this.#templates = templates;
+    context.onReload(upstreamKeys, (changed) => this.#setUpstreams(changed));
+    context.onReload([...templateProviderKeys, ...fallbackKeys], ({ templateProviderType, fallback }) =>
+      templates.replace({
+        upstream: templateProviderUpstream(templateProviderType.Sv2Tp),
+        policy: toUpstreamPolicy(fallback),
+      }),
+    );
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       this.#tick();
       await aborted(AbortSignal.any([signal, this.#hasWork.signal]));
       if (!signal.aborted) await this.#serve();
+      this.#feed({ type: "stop" });
     } finally {
       clearInterval(ticking);
-      for (const link of this.#links.values()) link.end();
-      await Promise.all(this.#running);
+      await this.#links[Symbol.asyncDispose]();
     }
   }
 
@@ -117,19 +141,44 @@ export class JdClient {
     this.#served = served;
     this.#updateReadiness();
     await aborted(signal);
-    // A share is answered in the same moment in which it comes.
-    await this.#shell.drain(() => Promise.resolve(), moveTarget(config));
+    const since = performance.now();
+    // A miner's share is answered in the same moment in which it comes.
+    await this.#shell.drain(() => Promise.resolve(), moveTarget(config.moveMinersTo));
+    await this.#lastAnswers(since);
+  }
+
+  /** Pools answer shares in batches, and jobs that were just declared have shares kept for them. */
+  async #lastAnswers(stoppingSince: number): Promise<void> {
+    const { context, config } = this.#parts;
+    const timeoutMs = config.shutdownTimeoutSecs * 1000;
+    const patienceMs = Math.max(timeoutMs - GOODBYE_MS, timeoutMs / 2);
+    await within(Math.max(0, stoppingSince + patienceMs - performance.now()), this.#answered.met());
+    context.log.info({ unansweredShares: this.#core.pendingShares }, "upstreams told goodbye");
+  }
+
+  /** Throws what is wrong with the upstreams of a config, and then changes nothing. */
+  #setUpstreams(changed: JdClientConfig): void {
+    if (this.#parts.config.mode === "SOLOMINING") {
+      throw new Error("this process was started to mine for no pool: restart it to mine for one");
+    }
+    checkRoutes(this.#parts.network, changed.upstreams.flatMap(endpointsOf));
+    this.#feed({ type: "upstream-list-changed", plan: this.#upstreams.planOf(changed) });
   }
 
   #feed(input: JdClientInput): void {
     if (input.type === "connected" || input.type === "message" || input.type === "disconnected") return;
     this.#shell.handle(input);
-    if (this.#core.isServing) this.#hasWork.abort();
-    this.#updateReadiness();
+    this.#look();
   }
 
   #tick(): void {
     this.#shell.tick();
+    this.#look();
+  }
+
+  /** Something may have changed that others wait for. */
+  #look(): void {
+    this.#answered.check();
     if (this.#core.isServing) this.#hasWork.abort();
     this.#updateReadiness();
   }
@@ -140,7 +189,7 @@ export class JdClient {
       case "end-session":
       case "send-pool":
       case "send-jds":
-        return this.#performOnLink(effect);
+        return this.#links.perform(effect);
       case "submit-solution":
         return this.#templates?.submit(effect.solution);
       case "request-transaction-data":
@@ -152,38 +201,6 @@ export class JdClient {
       default:
         return effect satisfies never;
     }
-  }
-
-  #performOnLink(effect: Extract<UpstreamEffect, { readonly session: SessionId }>): void {
-    const link = this.#links.get(effect.session);
-    switch (effect.type) {
-      case "begin-session":
-        return this.#begin(effect.session, effect.route);
-      case "end-session":
-        return link?.end();
-      case "send-pool":
-        return link?.toPool(effect.message, effect.worker);
-      case "send-jds":
-        return link?.toJds(effect.message);
-      default:
-        return effect satisfies never;
-    }
-  }
-
-  #begin(session: SessionId, at: number): void {
-    const { config, network } = this.#parts;
-    const route = this.#routes[at];
-    const entry = route === undefined ? undefined : config.upstreams[route.upstream];
-    if (route === undefined || entry === undefined) return;
-    const declaresTransactions = config.mode === "FULLTEMPLATE";
-    const say = (input: JdClientInput): void => this.#feed(input);
-    const link = new UpstreamLink({ session, entry, route, declaresTransactions, network, say });
-    this.#links.set(session, link);
-    const running = link.run().finally(() => {
-      this.#links.delete(session);
-      this.#running.delete(running);
-    });
-    this.#running.add(running);
   }
 
   #updateReadiness(): void {
@@ -224,32 +241,4 @@ export class JdClient {
       ...this.#parts.network.status(),
     };
   }
-}
-
-function optionsOf({ config, network, extranonceStart, soloExtranoncePrefix }: JdClientParts): JdClientOptions {
-  const { network: chain, coinbaseRewardScript, mode } = config;
-  const scriptOf = (descriptor: string): Uint8Array => rewardScript({ descriptor, network: chain }).script;
-  return {
-    server: { ...toServerOptions(config), hashing: network.hashing, coinbaseTag: config.jdcSignature },
-    mode: mode === "SOLOMINING" ? null : mode,
-    upstreams: config.upstreams.map((entry, at) => ({
-      name: upstreamName(entry, at),
-      userIdentity: entry.userIdentity,
-      expectedScript: entry.expectedRewardScript === undefined ? undefined : scriptOf(entry.expectedRewardScript),
-    })),
-    routes: config.upstreams.flatMap(routesTo),
-    policy: toUpstreamPolicy(config.fallback),
-    soloScript: scriptOf(coinbaseRewardScript),
-    reservedExtranonceSize: config.reservedDownstreamRollableExtranonceSize,
-    soloExtranoncePrefix,
-    extranonceStart,
-    outputSpace: {
-      maxAdditionalSize: config.coinbaseOutputMaxAdditionalSize,
-      maxAdditionalSigops: config.coinbaseOutputMaxAdditionalSigops,
-    },
-    tokenTimeoutMs: config.tokenTimeoutSecs * 1000,
-    answerTimeoutMs: config.answerTimeoutSecs * 1000,
-    soloAfterMs: config.soloAfterSecs * 1000,
-    random: Math.random,
-  };
 }

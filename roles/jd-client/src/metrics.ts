@@ -46,7 +46,17 @@ export function jdClientMetrics(register: MetricsRegister, status: () => JdClien
     jobs: labelled("jobs", "event", "Jobs declared, accepted, refused and given up on their way to pools"),
     tokens: labelled("tokens", "event", "Tokens allocated, used and thrown away"),
     switches: labelled("upstream_changes", "reason", "Changes of what is mined for"),
+    routeChanges: labelled(
+      "upstream_routes_changed",
+      "change",
+      "Ways to upstreams that reloads of the config added and removed",
+    ),
     sessionFailures: labelled("upstream_failures", "reason", "Sessions with upstreams that ended"),
+    reconnects: labelled(
+      "reconnects",
+      "result",
+      "Requests of pools and job declarators to connect elsewhere, by what became of them",
+    ),
     upstreamFaults: labelled("upstream_faults", "code", "Messages of upstreams that break the protocol"),
     blocksFound: plain("blocks_found", "Headers that met the network target"),
     solutionsPushed: plain("solutions_pushed", "Blocks told to job declarators"),

@@ -64,6 +64,33 @@ describe("a jd-client over real sockets", () => {
     expect(miner.messages).toContain("SetExtranoncePrefix");
   });
 
+  test("takes another list of upstreams over, and its miner mines on for the one that is new", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(HARD_BITS));
+    await using first = await SocketUpstream.start(0);
+    await using second = await SocketUpstream.start(1);
+    for (const upstream of [first, second]) upstream.follow(provider);
+    const options = { folder: folder.path, templatePort: provider.port, upstreams: [first.ports] };
+    await using client = await RunningClient.ready(options);
+    await using miner = await client.miner();
+    const channel = await miner.open("extended", "bob");
+    await miner.submit(miner.find(channel));
+    await eventually(() => expect(first.upstream.credited).toBe(1));
+    client.setUpstreams({ upstreams: [second.ports] });
+    await eventually(() => expect(client.status()).toMatchObject({ custom_jobs: 2 }));
+    await miner.submit(miner.find(channel));
+    await eventually(() => expect(second.upstream.credited).toBe(1));
+    expect([miner.rejected, channel.open]).toEqual([[], true]);
+  });
+
+  test("that was started to mine alone refuses a list of upstreams", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(HARD_BITS));
+    const options = { folder: folder.path, templatePort: provider.port, mode: "SOLOMINING" } as const;
+    await using client = await RunningClient.ready(options);
+    expect(() => client.setUpstreams({ mode: "FULLTEMPLATE", upstreams: [[1, 2]] })).toThrow("restart it");
+  });
+
   test("mines alone in solo mode, without a word to anybody but the template provider", async () => {
     await using folder = await temporaryFolder();
     await using provider = await TemplateServer.start(newChain(BLOCK_BITS));
@@ -79,7 +106,7 @@ describe("a jd-client over real sockets", () => {
     expect(client.status()).toMatchObject({ mining_for: "solo", blocks_found: 1, upstreams: [] });
   });
 
-  test("sends its miners' last shares to the pool when it is stopped", async () => {
+  test("stops when its miners have gone and the pool has answered their last shares, and tells it goodbye", async () => {
     await using folder = await temporaryFolder();
     await using provider = await TemplateServer.start(newChain(HARD_BITS));
     await using pool = await SocketUpstream.start(0);
@@ -93,9 +120,39 @@ describe("a jd-client over real sockets", () => {
     await using miner = await client.miner();
     const channel = await miner.open("extended", "bob");
     await eventually(() => expect(client.status()).toMatchObject({ custom_jobs: 1 }));
+    pool.upstream.held.add("SubmitSharesExtended");
     for (let seed = 0; seed < 20; seed += 1) await miner.submit(miner.find(channel, { seed }));
-    await eventually(() => expect(miner.accepted).toBeGreaterThan(0));
+    await eventually(() => expect(pool.upstream.named("SubmitSharesExtended")).toHaveLength(20));
+    const stopping = client[Symbol.asyncDispose]();
+    expect(await miner.ended).toBeUndefined();
+    expect([miner.accepted, miner.messages.at(-1)]).toEqual([20, "Reconnect"]);
+    expect(pool.upstream.named("CloseChannel")).toEqual([]);
+    pool.upstream.release();
+    await stopping;
+    expect([pool.upstream.credited, pool.upstream.received.at(-1)?.name]).toEqual([20, "CloseChannel"]);
+    expect(await client.metrics()).toMatch(/shares_acknowledged_total 20\n[^]*shares_unanswered_total 0\n/);
+  });
+
+  test("waits for a pool that answers nothing no longer than its stop timeout allows", async () => {
+    await using folder = await temporaryFolder();
+    await using provider = await TemplateServer.start(newChain(HARD_BITS));
+    await using pool = await SocketUpstream.start(0);
+    pool.follow(provider);
+    const client = await RunningClient.ready({
+      folder: folder.path,
+      templatePort: provider.port,
+      mode: "COINBASEONLY",
+      upstreams: [pool.ports],
+      top: "shutdown_timeout_secs = 0.5",
+    });
+    await using miner = await client.miner();
+    const channel = await miner.open("extended", "bob");
+    await eventually(() => expect(client.status()).toMatchObject({ custom_jobs: 1 }));
+    pool.upstream.held.add("SubmitSharesExtended");
+    await miner.submit(miner.find(channel));
+    await eventually(() => expect(pool.upstream.named("SubmitSharesExtended")).toHaveLength(1));
     await client[Symbol.asyncDispose]();
-    await eventually(() => expect(pool.upstream.credited).toBeGreaterThanOrEqual(miner.accepted));
+    await eventually(() => expect(pool.upstream.received.at(-1)?.name).toBe("CloseChannel"));
+    expect(await client.metrics()).toContain("shares_unanswered_total 1\n");
   });
 });

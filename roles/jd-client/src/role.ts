@@ -5,7 +5,7 @@ import { irohNeed, openNetwork } from "@adit/role-network";
 import { type JdClientConfig, jdClientConfig } from "./config.ts";
 import { EXTRANONCE_INDEXES } from "./core/jd-client-core.ts";
 import { JdClient } from "./jd-client.ts";
-import { endpointOf } from "./upstream-settings.ts";
+import { endpointsOf } from "./upstream-settings.ts";
 
 /** Bytes that tell miners apart which share a template provider and mine alone. */
 const SOLO_PREFIX_SIZE = 8;
@@ -20,7 +20,7 @@ export const jdClientRole: RoleDefinition<JdClientConfig> = {
 };
 
 async function run(config: JdClientConfig, context: RoleContext<JdClientConfig>): Promise<void> {
-  const upstreams = config.upstreams.flatMap((entry) => [endpointOf(entry, "pool"), endpointOf(entry, "jds")]);
+  const upstreams = config.upstreams.flatMap(endpointsOf);
   const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);
   // Without a pool it mines alone.
   const needsIroh = irohNeed(

@@ -9,16 +9,18 @@ import {
 } from "@adit/codec";
 import { aborted, type Sv2Connection, within } from "@adit/network-helpers";
 import { reasonText } from "@adit/role-kit";
-import { isNegotiation, type Network, Outbound } from "@adit/role-network";
+import { type DialledUpstream, isNegotiation, type Network, Outbound, reconnectUpstream } from "@adit/role-network";
 import type { SessionId, SessionInput } from "./core/effects.ts";
-import type { UpstreamRoute } from "./core/jd-client-options.ts";
+import type { Moves, UpstreamPart, UpstreamWay } from "./core/upstream-plan.ts";
 import { endpointOf, type UpstreamEntry } from "./upstream-settings.ts";
 
 /** What an {@link UpstreamLink} works with. */
 export interface UpstreamLinkOptions {
   readonly session: SessionId;
   readonly entry: UpstreamEntry;
-  readonly route: UpstreamRoute;
+  readonly way: UpstreamWay;
+  /** Where its parts have asked to be reached, if they have. */
+  readonly moves: Moves;
   /** Whether transactions are declared. */
   readonly declaresTransactions: boolean;
   readonly network: Network;
@@ -72,7 +74,7 @@ export class UpstreamLink {
   }
 
   async #connect(): Promise<void> {
-    const { network, entry, route, declaresTransactions, session, say } = this.#options;
+    const { network, entry, declaresTransactions, session, say } = this.#options;
     const { signal } = this.#ending;
     const mining = {
       protocol: "mining",
@@ -86,10 +88,8 @@ export class UpstreamLink {
       requestExtensions: [],
       requiredExtensions: [],
     } as const;
-    await using pool = await network.dial({ ...endpointOf(entry, "pool"), transport: route.pool }, mining, { signal });
-    await using jds = await network.dial({ ...endpointOf(entry, "jds"), transport: route.jds }, declaration, {
-      signal,
-    });
+    await using pool = await network.dial(this.#addressOf("pool"), mining, { signal });
+    await using jds = await network.dial(this.#addressOf("jds"), declaration, { signal });
     const { tlvByteOrder } = entry;
     this.#pool = new Outbound(pool, { maxWaitingBytes: MAX_BYTES_FOR_POOL, tlvByteOrder });
     this.#jds = new Outbound(jds, { maxWaitingBytes: MAX_BYTES_FOR_JDS, tlvByteOrder });
@@ -104,6 +104,14 @@ export class UpstreamLink {
       this.#pool = undefined;
       this.#jds = undefined;
     }
+  }
+
+  /** Throws NetworkError `refused` when it has asked to be reached where nobody can check who is. */
+  #addressOf(part: UpstreamPart): DialledUpstream {
+    const { entry, way, moves } = this.#options;
+    const configured = { ...endpointOf(entry, part), transport: way[part] };
+    const to = moves[part];
+    return to === undefined ? configured : reconnectUpstream(configured, to);
   }
 
   async #readPool(connection: Sv2Connection<"mining">): Promise<void> {

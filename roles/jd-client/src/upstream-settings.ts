@@ -2,7 +2,7 @@ import { decodeAuthorityPublicKey } from "@adit/noise";
 import { checkUpstream, type UpstreamSettings, upstreamSettings } from "@adit/role-kit";
 import { transportsTo } from "@adit/role-network";
 import { z } from "zod";
-import type { UpstreamRoute } from "./core/jd-client-options.ts";
+import type { UpstreamWay } from "./core/upstream-plan.ts";
 
 const endpoint = z.strictObject(upstreamSettings);
 const port = z.int().min(1).max(65_535);
@@ -59,6 +59,11 @@ export function endpointOf(entry: Fields, side: "pool" | "jds"): UpstreamSetting
   return known === undefined ? table : { ...table, authorityPubkey: known };
 }
 
+/** How both parts of an entry are dialled. */
+export function endpointsOf(entry: Fields): readonly UpstreamSettings[] {
+  return [endpointOf(entry, "pool"), endpointOf(entry, "jds")];
+}
+
 /** Names an upstream in logs and the status. */
 export function upstreamName(entry: Fields, at: number): string {
   const { address, port: poolPort, endpointId } = endpointOf(entry, "pool");
@@ -70,13 +75,13 @@ export function upstreamName(entry: Fields, at: number): string {
  * The ways to an upstream, the preferred transports first. Where both sides are `dual`, those that differ come last: what
  * keeps one side from being reached over a transport mostly keeps the other, too.
  */
-export function routesTo(entry: Fields, upstream: number): readonly UpstreamRoute[] {
+export function waysTo(entry: Fields): readonly UpstreamWay[] {
   const pools = transportsTo(endpointOf(entry, "pool"));
   const jds = transportsTo(endpointOf(entry, "jds"));
-  const routes = pools.flatMap((pool) => jds.map((jd) => ({ upstream, pool, jds: jd })));
-  if (pools.length < 2 || jds.length < 2) return routes;
-  const isEven = ({ pool, jds: jd }: UpstreamRoute): boolean => pools.indexOf(pool) === jds.indexOf(jd);
-  return [...routes.filter(isEven), ...routes.filter((route) => !isEven(route))];
+  const ways = pools.flatMap((pool) => jds.map((jd) => ({ pool, jds: jd })));
+  if (pools.length < 2 || jds.length < 2) return ways;
+  const isEven = ({ pool, jds: jd }: UpstreamWay): boolean => pools.indexOf(pool) === jds.indexOf(jd);
+  return [...ways.filter(isEven), ...ways.filter((way) => !isEven(way))];
 }
 
 /** The keys of the reference implementation, which knows TCP alone. */

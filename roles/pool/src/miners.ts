@@ -1,6 +1,6 @@
 import type { AcceptedShare, MiningServer, OutboundLimits, ServerEffect, ServerInput } from "@adit/channels";
 import { type MinerEffect, MiningShell } from "@adit/mining-shell";
-import type { Sv2Connection } from "@adit/network-helpers";
+import { Condition, type Sv2Connection } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
 import type { ReconnectTarget } from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
@@ -37,8 +37,8 @@ type PoolEffect = Exclude<ServerEffect, MinerEffect>;
 export class Miners {
   readonly #options: MinersOptions;
   readonly #shell: MiningShell<ServerInput, PoolEffect>;
+  readonly #recorded = new Condition(() => this.#recording === 0);
   #recording = 0;
-  #onRecorded: (() => void) | undefined;
 
   constructor(options: MinersOptions) {
     this.#options = options;
@@ -69,7 +69,7 @@ export class Miners {
 
   /** Sends miners away; records and acknowledges every share that was read, and closes. */
   async drain(elsewhere: ReconnectTarget | undefined): Promise<void> {
-    await this.#shell.drain(() => this.#recorded(), elsewhere);
+    await this.#shell.drain(() => this.#recorded.met(), elsewhere);
   }
 
   #perform(effect: PoolEffect): void {
@@ -97,7 +97,7 @@ export class Miners {
       .catch((error: unknown) => this.#options.log.error({ error }, "recorded share not answered"))
       .finally(() => {
         this.#recording -= 1;
-        if (this.#recording === 0) this.#onRecorded?.();
+        this.#recorded.check();
       });
   }
 
@@ -128,12 +128,5 @@ export class Miners {
     const { store, metrics, now } = this.#options;
     metrics.sharesRejected.inc({ error_code: errorCode });
     store.countReject({ userIdentity, worker, errorCode, at: now() });
-  }
-
-  async #recorded(): Promise<void> {
-    if (this.#recording === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#onRecorded = resolve;
-    });
   }
 }

@@ -1,23 +1,30 @@
 import type { CountEffect, LogEffect } from "@adit/channels";
 import type { CommonMessage, MiningMessage } from "@adit/codec";
 import type { ReconnectTarget } from "@adit/role-network";
+import type { UpstreamPlan, UpstreamRoute } from "./upstream-plan.ts";
 
 /** Names one miner's connection; the shell never gives the same number twice. */
 export type MinerId = number;
 
 /** Everything that can happen to the translator. */
 export type TranslatorInput =
+  | MinerInput
+  | SessionInput
+  /** Other upstreams, or another order or policy, are in force. */
+  | { readonly type: "upstream-list-changed"; readonly plan: UpstreamPlan }
+  /** Once a second, and once at the start. */
+  | { readonly type: "tick" }
+  /** The translator stops: upstreams are told goodbye, and nothing is dialled any more. */
+  | { readonly type: "stop" };
+
+/** What happens to a miner's connection. */
+export type MinerInput =
   /** A miner connected. `peer`: its address, for the status and the log. */
   | { readonly type: "miner-connected"; readonly miner: MinerId; readonly peer: string }
   /** A miner sent a line, without its newline. */
   | { readonly type: "line"; readonly miner: MinerId; readonly line: string }
   /** A miner's connection ended. */
-  | { readonly type: "miner-gone"; readonly miner: MinerId }
-  | SessionInput
-  /** Once a second, and once at the start. */
-  | { readonly type: "tick" }
-  /** The translator stops: upstreams are told goodbye, and nothing is dialled any more. */
-  | { readonly type: "stop" };
+  | { readonly type: "miner-gone"; readonly miner: MinerId };
 
 /** Names one connection to an upstream; no number is given twice. */
 export type SessionId = number;
@@ -51,11 +58,11 @@ export type TranslatorEffect =
   | { readonly type: "send-line"; readonly to: MinerId; readonly line: string }
   /** Flush what was sent to a miner, then close it. The core has forgotten it. */
   | { readonly type: "close-miner"; readonly miner: MinerId; readonly reason: string }
-  /** Connect over a route, by its place among them; to where the upstream asked to be reached, if it did. */
+  /** Connect over a route; to where the upstream asked to be reached, if it did. */
   | {
       readonly type: "begin-session";
       readonly session: SessionId;
-      readonly route: number;
+      readonly route: UpstreamRoute;
       readonly to: ReconnectTarget | undefined;
     }
   /** Send what was sent before, then end the connection. The core has forgotten the session. */
@@ -94,6 +101,8 @@ export type CounterName =
   | "channels"
   /** Changes of the upstream that is mined at, by reason. */
   | "switches"
+  /** Routes to upstreams that a reload added and removed. */
+  | "routeChanges"
   /** Sessions with upstreams that ended, by reason. */
   | "sessionFailures"
   /** Reconnect messages of upstreams, by what became of them. */

@@ -10,4 +10,4 @@ export type { MinerRules } from "./miner.ts";
 export { translatorRole } from "./role.ts";
 export type { MinerStatus, TranslatorStatus, UplinkStatus } from "./status.ts";
 export { TranslatorCore, type TranslatorOptions } from "./translator-core.ts";
-export type { UpstreamRules } from "./upstream-session.ts";
+export type { UpstreamRules } from "./upstream-rules.ts";

@@ -5,17 +5,31 @@ import type { TranslatorStatus } from "./status.ts";
 /** The translator's counters, as the core names them. */
 export type TranslatorMetrics = Readonly<Record<CounterName, (label: string, by: number) => void>>;
 
+/** Makes counters, with one label or none. */
+interface Counters {
+  readonly plain: (name: string, help: string) => Count;
+  readonly labelled: (name: string, label: string, help: string) => Count;
+}
+
+type Count = (label: string, by: number) => void;
+
 /** Registers the metrics table; gauges are read from `status` at each scrape. */
 export function translatorMetrics(register: MetricsRegister, status: () => TranslatorStatus): TranslatorMetrics {
-  const plain = (name: string, help: string): ((label: string, by: number) => void) => {
-    const counter = register.counter({ name, help });
-    return (_label, by) => counter.inc({}, by);
-  };
-  const labelled = (name: string, label: string, help: string): ((label: string, by: number) => void) => {
-    const counter: CounterMetric<string> = register.counter({ name, help, labels: [label] });
-    return (value, by) => counter.inc({ [label]: value }, by);
+  const counters: Counters = {
+    plain: (name, help) => {
+      const counter = register.counter({ name, help });
+      return (_label, by) => counter.inc({}, by);
+    },
+    labelled: (name, label, help) => {
+      const counter: CounterMetric<string> = register.counter({ name, help, labels: [label] });
+      return (value, by) => counter.inc({ [label]: value }, by);
+    },
   };
   registerGauges(register, status);
+  return { ...shareCounters(counters), ...minerCounters(counters), ...upstreamCounters(counters) };
+}
+
+function shareCounters({ plain, labelled }: Counters) {
   return {
     sharesAccepted: plain(
       "sv2_translator_shares_accepted_total",
@@ -26,8 +40,6 @@ export function translatorMetrics(register: MetricsRegister, status: () => Trans
       "reason",
       "Submits of miners answered with an error",
     ),
-    faults: labelled("sv2_translator_faults_total", "code", "Lines of miners that were no message"),
-    minersClosed: labelled("sv2_translator_miners_closed_total", "reason", "Miners closed by the translator"),
     sharesBelowUpstreamTarget: plain(
       "sv2_translator_shares_below_upstream_target_total",
       "Accepted shares that missed the upstream's target and were not forwarded",
@@ -43,11 +55,28 @@ export function translatorMetrics(register: MetricsRegister, status: () => Trans
       "sv2_translator_shares_unanswered_total",
       "Shares that were not answered before their channel ended; credited or not",
     ),
+  } satisfies Partial<TranslatorMetrics>;
+}
+
+function minerCounters({ labelled }: Counters) {
+  return {
+    faults: labelled("sv2_translator_faults_total", "code", "Lines of miners that were no message"),
+    minersClosed: labelled("sv2_translator_miners_closed_total", "reason", "Miners closed by the translator"),
+  } satisfies Partial<TranslatorMetrics>;
+}
+
+function upstreamCounters({ labelled }: Counters) {
+  return {
     channels: labelled("sv2_translator_upstream_channels_total", "event", "Upstream channels opened, refused, closed"),
     switches: labelled(
       "sv2_translator_upstream_changes_total",
       "reason",
       "Changes of the upstream, or of the transport it is reached over",
+    ),
+    routeChanges: labelled(
+      "sv2_translator_upstream_routes_changed_total",
+      "change",
+      "Ways to upstreams, a transport each, that reloads of the config have added and removed",
     ),
     sessionFailures: labelled(
       "sv2_translator_upstream_failures_total",
@@ -64,7 +93,7 @@ export function translatorMetrics(register: MetricsRegister, status: () => Trans
       "code",
       "Upstream messages that break the protocol",
     ),
-  };
+  } satisfies Partial<TranslatorMetrics>;
 }
 
 function registerGauges(register: MetricsRegister, status: () => TranslatorStatus): void {

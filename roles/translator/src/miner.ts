@@ -10,12 +10,11 @@ import {
   type Sv1Share,
 } from "@adit/sv1";
 import { difficultyInPassword, hashrateOfDifficulty, sv1Difficulty } from "./difficulty.ts";
-import type { MinerId } from "./effects.ts";
+import type { MinerId, SessionId } from "./effects.ts";
 import { type ExtranonceLayout, extranonce1Of } from "./extranonce-layout.ts";
 import type { Outbox } from "./outbox.ts";
 import { RecentWork } from "./recent-work.ts";
 import type { RememberedHashrates } from "./remembered-hashrates.ts";
-import type { UpstreamSession } from "./upstream-session.ts";
 import { UpstreamWork } from "./upstream-work.ts";
 
 /** What every miner is treated by. */
@@ -203,9 +202,9 @@ export class Miner {
   }
 
   /** The jobs of a session that was left are dead; those it has now are of another. */
-  retireSession(session: UpstreamSession): void {
+  retireSession(session: SessionId): void {
     const keeps = ({ upstream }: Sv1Job): boolean =>
-      !(upstream instanceof UpstreamWork) || upstream.link.session !== session;
+      !(upstream instanceof UpstreamWork) || upstream.session !== session;
     this.#feed({ type: "retire-jobs", keeps });
   }
 

@@ -1,12 +1,20 @@
 import { formatHostPort } from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
 import { isLoopback, type RoleContext, type RoleDefinition } from "@adit/role-kit";
-import { irohNeed, type Network, openNetwork, toUpstreamPolicy, transportsTo } from "@adit/role-network";
-import { sv1Limits, type TranslatorConfig, translatorConfig } from "./config.ts";
+import {
+  checkRoutes,
+  irohNeed,
+  type Network,
+  openNetwork,
+  RouteBook,
+  transportsTo,
+  upstreamKeys,
+} from "@adit/role-network";
+import { sv1Limits, type TranslatorConfig, type TranslatorUpstream, translatorConfig } from "./config.ts";
 import { translatorMetrics } from "./metrics.ts";
 import { liveLimitKeys, Translator } from "./translator.ts";
 import { TranslatorCore, type TranslatorOptions } from "./translator-core.ts";
-import type { UpstreamRoute } from "./upstream-side.ts";
+import { planOf, type Transport, type UpstreamPlan } from "./upstream-plan.ts";
 
 /** The translator: Stratum V1 miners in, one Stratum V2 connection out. */
 export const translatorRole: RoleDefinition<TranslatorConfig> = {
@@ -22,15 +30,19 @@ async function run(config: TranslatorConfig, context: RoleContext<TranslatorConf
   // With one pool that TCP leads to, there is somewhere to mine.
   const needsIroh = transports.every((one) => one === "iroh") ? "required" : irohNeed([], transports);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
-  const routes = routesOf(config);
-  const core = new TranslatorCore(optionsOf(config, network, routes));
+  const book = new RouteBook<TranslatorUpstream, Transport>(transportsTo);
+  const core = new TranslatorCore(optionsOf(config, network, planOf(config, book)));
   const metrics = translatorMetrics(context.metrics, () => core.status());
   const readiness = new Readiness(context, core);
   const onChange = (): void => readiness.update();
-  await using translator = new Translator({ config, context, network, core, metrics, routes, onChange });
+  await using translator = new Translator({ config, context, network, core, metrics, onChange });
   const address = formatHostPort({ host: config.downstreamAddress, port: config.downstreamPort });
   await using listener = await tcp().listen(address, { signal: context.signal });
   context.onReload(liveLimitKeys, ({ limits }) => translator.setLimits(limits));
+  context.onReload(upstreamKeys, (changed) => {
+    checkRoutes(network, changed.upstreams);
+    translator.setUpstreams(planOf(changed, book));
+  });
   warnIfPublic(config, context);
   context.log.info({ address: listener.address }, "accepting Stratum V1 miners");
   context.setStatus(() => ({ ...statusOf(translator, network), ...core.status() }));
@@ -77,16 +89,7 @@ function warnIfPublic({ downstreamAddress }: TranslatorConfig, { log }: RoleCont
   );
 }
 
-/** The ways to the upstreams, in order of preference. */
-function routesOf({ upstreams }: TranslatorConfig): readonly UpstreamRoute[] {
-  return upstreams.flatMap((entry, upstream) => {
-    const { address, port, endpointId } = entry;
-    const name = address === undefined ? (endpointId ?? `upstream ${upstream + 1}`) : `${address}:${port}`;
-    return transportsTo(entry).map((transport) => ({ upstream, name, transport }));
-  });
-}
-
-function optionsOf(config: TranslatorConfig, network: Network, routes: readonly UpstreamRoute[]): TranslatorOptions {
+function optionsOf(config: TranslatorConfig, network: Network, plan: UpstreamPlan): TranslatorOptions {
   const difficulty = config.downstreamDifficultyConfig;
   const extranonce2Size = config.downstreamExtranonce2Size;
   const { hashing } = network;
@@ -107,7 +110,7 @@ function optionsOf(config: TranslatorConfig, network: Network, routes: readonly 
       hashing,
       random: Math.random,
     },
-    plan: { routes, policy: toUpstreamPolicy(config.fallback) },
+    plan,
   };
 }
 

@@ -1,11 +1,11 @@
 import { difficultyOf, hex } from "@adit/bitcoin";
 import type { ClientChannel, Totals } from "@adit/channels";
-import type { InUse, RouteState } from "@adit/network-helpers";
+import type { RouteState } from "@adit/network-helpers";
 import { peerText } from "@adit/role-kit";
 import type { CounterName } from "./effects.ts";
 import type { Miner } from "./miner.ts";
 import type { Uplink } from "./uplink.ts";
-import type { UpstreamRoute } from "./upstream-side.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** The core's part of the status document, as JSON spells it. */
 export interface TranslatorStatus {
@@ -34,6 +34,16 @@ export interface RouteStatus {
   /** Left alone for a while, being tried, or standing. */
   readonly state: RouteState["phase"];
   readonly in_use: boolean;
+  /** Whether the config has it. One that was taken out while in use stays until another can take its place. */
+  readonly listed: boolean;
+}
+
+/** Where a way to an upstream stands. */
+export interface RouteStanding {
+  readonly route: UpstreamRoute;
+  readonly state: RouteState;
+  readonly isInUse: boolean;
+  readonly isListed: boolean;
 }
 
 /** One upstream channel, or the wish for one. */
@@ -70,9 +80,7 @@ export interface MinerStatus {
 export function statusOf(from: {
   readonly miners: Iterable<Miner>;
   readonly uplinks: Iterable<Uplink>;
-  readonly routes: readonly UpstreamRoute[];
-  readonly inUse: InUse;
-  readonly states: readonly RouteState[];
+  readonly routes: readonly RouteStanding[];
   readonly totals: Totals<CounterName>;
 }): TranslatorStatus {
   const miners = [...from.miners].map(minerStatus);
@@ -81,12 +89,9 @@ export function statusOf(from: {
   const sum = (counter: CounterName): number =>
     Object.values(byLabel(counter)).reduce((total, count) => total + count, 0);
   return {
-    upstream_routes: from.routes.map(({ name, transport }, at) => ({
-      name,
-      transport,
-      state: from.states[at]?.phase ?? "resting",
-      in_use: at === from.inUse,
-    })),
+    upstream_routes: from.routes.map(({ route: { name, transport }, state, isInUse, isListed }) => {
+      return { name, transport, state: state.phase, in_use: isInUse, listed: isListed };
+    }),
     upstream_channels: [...from.uplinks].map(uplinkStatus),
     miners,
     hashrate: miners.reduce((total, { hashrate }) => total + hashrate, 0),

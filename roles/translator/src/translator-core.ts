@@ -1,10 +1,11 @@
-import type { MinerId, SessionId, TranslatorEffect, TranslatorInput } from "./effects.ts";
+import type { MinerId, MinerInput, SessionId, TranslatorEffect, TranslatorInput } from "./effects.ts";
 import { Miner, type MinerRules } from "./miner.ts";
 import { Outbox } from "./outbox.ts";
 import { RememberedHashrates } from "./remembered-hashrates.ts";
 import { statusOf, type TranslatorStatus } from "./status.ts";
-import type { UpstreamRules } from "./upstream-session.ts";
-import { type UpstreamPlan, UpstreamSide, type UpstreamState } from "./upstream-side.ts";
+import type { UpstreamPlan, UpstreamState } from "./upstream-plan.ts";
+import type { UpstreamRules } from "./upstream-rules.ts";
+import { UpstreamSide } from "./upstream-side.ts";
 
 /** What a translator is made with. */
 export interface TranslatorOptions {
@@ -65,12 +66,33 @@ export class TranslatorCore {
 
   /** A snapshot, for monitoring. */
   status(): TranslatorStatus {
-    const { inUse, states, uplinks } = this.#upstream;
-    const { routes } = this.#options.plan;
-    return statusOf({ miners: this.#miners.values(), uplinks, routes, inUse, states, totals: this.#outbox.totals });
+    const { routes, uplinks } = this.#upstream;
+    return statusOf({ miners: this.#miners.values(), uplinks, routes, totals: this.#outbox.totals });
   }
 
   #dispatch(input: TranslatorInput): void {
+    switch (input.type) {
+      case "miner-connected":
+      case "line":
+      case "miner-gone":
+        return this.#onMiner(input);
+      case "session-up":
+      case "upstream-message":
+      case "session-down":
+        return this.#upstream.onSession(input);
+      case "upstream-list-changed":
+        return this.#upstream.replace(input.plan);
+      case "tick":
+        for (const miner of this.#miners.values()) miner.tick();
+        return this.#upstream.tick();
+      case "stop":
+        return this.#upstream.stop();
+      default:
+        input satisfies never;
+    }
+  }
+
+  #onMiner(input: MinerInput): void {
     switch (input.type) {
       case "miner-connected":
         return this.#connect(input.miner, input.peer);
@@ -80,15 +102,6 @@ export class TranslatorCore {
         this.#miners.get(input.miner)?.gone();
         this.#miners.delete(input.miner);
         return;
-      case "session-up":
-      case "upstream-message":
-      case "session-down":
-        return this.#upstream.onSession(input);
-      case "tick":
-        for (const miner of this.#miners.values()) miner.tick();
-        return this.#upstream.tick();
-      case "stop":
-        return this.#upstream.stop();
       default:
         input satisfies never;
     }

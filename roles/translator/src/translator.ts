@@ -1,6 +1,7 @@
 import {
   aborted,
   type ByteStream,
+  Condition,
   type ConnectionInfo,
   type Listener,
   nextConnectionId,
@@ -15,7 +16,7 @@ import type { TranslatorMetrics } from "./metrics.ts";
 import { MinerConnection } from "./miner-connection.ts";
 import type { TranslatorCore } from "./translator-core.ts";
 import { UpstreamConnection } from "./upstream-connection.ts";
-import type { UpstreamRoute, UpstreamState } from "./upstream-side.ts";
+import type { UpstreamPlan, UpstreamState } from "./upstream-plan.ts";
 
 /** What a {@link Translator} is made of. */
 export interface TranslatorParts {
@@ -24,7 +25,6 @@ export interface TranslatorParts {
   readonly network: Network;
   readonly core: TranslatorCore;
   readonly metrics: TranslatorMetrics;
-  readonly routes: readonly UpstreamRoute[];
   /** Called after whatever may have changed what the core says of itself. */
   readonly onChange: () => void;
 }
@@ -51,14 +51,14 @@ export class Translator implements AsyncDisposable {
   readonly #running = new Set<Promise<void>>();
   readonly #timer: NodeJS.Timeout;
   readonly #upstreams = new Map<SessionId, UpstreamConnection>();
+  readonly #answered: Condition;
   #isStopping = false;
-  /** Called when every share is answered. */
-  #onAnswered: (() => void) | undefined;
 
   constructor(parts: TranslatorParts) {
     this.#parts = parts;
     this.#limits = parts.config.limits;
     this.#admission = new Admission(this.#limits);
+    this.#answered = new Condition(() => parts.core.pendingSubmits === 0);
     this.#timer = setInterval(() => this.#dispatch({ type: "tick" }), 1000);
     parts.network.onDisconnect((id) => this.#disconnect(id));
   }
@@ -67,6 +67,11 @@ export class Translator implements AsyncDisposable {
   setLimits(limits: TranslatorConfig["limits"]): void {
     this.#limits = limits;
     this.#admission.setLimits(limits);
+  }
+
+  /** Takes over other upstreams, or another order or policy. What is mined at stays until another has given work. */
+  setUpstreams(plan: UpstreamPlan): void {
+    if (!this.#isStopping) this.#dispatch({ type: "upstream-list-changed", plan });
   }
 
   /** Where the translator stands with its upstream, and the connection that is mined over, if there is one. */
@@ -98,15 +103,9 @@ export class Translator implements AsyncDisposable {
     this.#dispatch({ type: "tick" });
     await aborted(context.signal);
     this.#isStopping = true;
-    if (core.pendingSubmits > 0) await within(ANSWERS_MS, this.#answered());
+    await within(ANSWERS_MS, this.#answered.met());
     context.log.info({ unansweredShares: core.pendingSubmits }, "upstreams told goodbye");
     this.#dispatch({ type: "stop" });
-  }
-
-  #answered(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onAnswered = resolve;
-    });
   }
 
   /** Closes every miner after what was sent to it. */
@@ -154,16 +153,13 @@ export class Translator implements AsyncDisposable {
     return peer;
   }
 
-  #begin({ session, route: at, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
-    const { config, network, routes } = this.#parts;
-    const route = routes[at];
-    const entry = route === undefined ? undefined : config.upstreams[route.upstream];
-    if (route === undefined || entry === undefined || this.#parts.context.signal.aborted) return;
+  #begin({ session, route, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
+    const { config, network, context } = this.#parts;
+    if (context.signal.aborted) return;
     const { supportedExtensions, requiredExtensions } = config;
     const connection = new UpstreamConnection({
       session,
-      entry,
-      transport: route.transport,
+      route,
       to,
       requestExtensions: [...new Set([...supportedExtensions, ...requiredExtensions])],
       requiredExtensions,
@@ -177,7 +173,7 @@ export class Translator implements AsyncDisposable {
   #dispatch(input: TranslatorInput): void {
     for (const effect of this.#parts.core.handle(input, clock())) this.#perform(effect);
     this.#parts.onChange();
-    if (this.#onAnswered !== undefined && this.#parts.core.pendingSubmits === 0) this.#onAnswered();
+    this.#answered.check();
   }
 
   #perform(effect: TranslatorEffect): void {

@@ -1,5 +1,5 @@
+import type { MinedLink } from "./link-state.ts";
 import type { Miner } from "./miner.ts";
-import type { UpstreamLink } from "./upstream-link.ts";
 
 /** Jobs that miners are told of in a second; of more, they are told the newest. */
 const JOBS_PER_SECOND = 20;
@@ -8,7 +8,7 @@ const JOBS_PER_SECOND = 20;
 export class Uplink {
   readonly miners = new Set<Miner>();
   /** The channel whose jobs they have. Another takes its place when there is work on it. */
-  active: UpstreamLink | undefined;
+  active: MinedLink | undefined;
   #jobsTold = 0;
   #held: "nothing" | "job" | "clean-job" = "nothing";
 
@@ -41,7 +41,7 @@ export class Uplink {
   }
 
   /** Miners have the work of another channel from now on. */
-  moveTo(link: UpstreamLink): void {
+  moveTo(link: MinedLink): void {
     this.active = link;
     this.#held = "nothing";
   }

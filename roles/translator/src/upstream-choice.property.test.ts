@@ -8,6 +8,14 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant("tick" as const), seconds: fc.integer({ min: 1, max: 40 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("fail" as const, "return" as const), pool: place }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("move" as const), from: place, pool: fc.nat(3) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant("list" as const),
+      // Ids from 3 on are those pools as entries with another key or account.
+      ids: fc.uniqueArray(fc.nat(5), { minLength: 1 }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("join" as const, "leave" as const, "tip" as const) }) },
 );
 
@@ -34,6 +42,9 @@ function play(farm: Farm, story: readonly Step[]): void {
         if (session !== undefined) farm.say(session, { name: "Reconnect", newHost: "", newPort: one.pool });
         break;
       }
+      case "list":
+        farm.list(one.ids.map((id) => ({ pool: id % 3, id })));
+        break;
       case "join":
         if (farm.miners.size < 5) farm.join();
         break;
@@ -69,7 +80,8 @@ test("whatever pools do, each share is in the books of one pool, or was refused 
       for (const at of [0, 1, 2]) farm.pool(at).isUp = true;
       const miner = farm.join();
       farm.tick(400);
-      expect(farm.inUse).toBe("pool-0");
+      const last = story.findLast((one) => one.do === "list");
+      expect(farm.inUse).toBe(`pool-${(last?.ids[0] ?? 0) % 3}`);
       miner.mine();
       expect(miner.results).toEqual(["accepted"]);
     }),

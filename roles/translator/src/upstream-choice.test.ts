@@ -91,7 +91,7 @@ describe.each([
     const [session = 0] = farm.sessionsOf(0);
     farm.say(session, { name: "Reconnect", newHost: "other.example", newPort: 1 });
     expect(farm.effects.findLast((effect) => effect.type === "begin-session")).toMatchObject({
-      route: 0,
+      route: { id: 0 },
       to: { newHost: "other.example", newPort: 1 },
     });
     for (const [at, miner] of miners.entries()) {

@@ -2,14 +2,13 @@ import { type MiningMessage, REQUIRES_FIXED_VERSION, WORKER_HASHRATE_TRACKING, w
 import { aborted, type Sv2Connection, within } from "@adit/network-helpers";
 import { reasonText } from "@adit/role-kit";
 import { isNegotiation, type Network, Outbound, type ReconnectTarget, reconnectUpstream } from "@adit/role-network";
-import type { TranslatorUpstream } from "./config.ts";
 import type { SessionId, SessionInput } from "./effects.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** What an {@link UpstreamConnection} works with. */
 export interface UpstreamConnectionOptions {
   readonly session: SessionId;
-  readonly entry: TranslatorUpstream;
-  readonly transport: "tcp" | "iroh";
+  readonly route: UpstreamRoute;
   /** Where the upstream asked to be reached, if it did. */
   readonly to: ReconnectTarget | undefined;
   /** Extensions to ask for, and those without which the upstream is of no use. */
@@ -64,10 +63,11 @@ export class UpstreamConnection {
   }
 
   async #connect(): Promise<void> {
-    const { session, entry, transport, to, network, say, requestExtensions, requiredExtensions } = this.#options;
+    const { session, route, to, network, say, requestExtensions, requiredExtensions } = this.#options;
     const { signal } = this.#ending;
-    const route = { ...entry, transport };
-    const upstream = to === undefined ? route : reconnectUpstream(route, to);
+    const { entry, transport } = route;
+    const configured = { ...entry, transport };
+    const upstream = to === undefined ? configured : reconnectUpstream(configured, to);
     // Rolling the version is wanted but not required: miners can do without, and each job says whether it may be done.
     const hello = { protocol: "mining", flags: 0, requestExtensions, requiredExtensions } as const;
     await using connection = await network.dial(upstream, hello, { signal });

@@ -1,22 +1,8 @@
 import type { ClientChannel } from "@adit/channels";
-import type { ExtranonceLayout } from "./extranonce-layout.ts";
+import type { SessionId } from "./effects.ts";
+import type { LinkState, MinedLink } from "./link-state.ts";
 import type { Uplink } from "./uplink.ts";
-import type { UpstreamSession } from "./upstream-session.ts";
 import type { UpstreamWork } from "./upstream-work.ts";
-
-/** Where a link stands with its channel. */
-export type LinkState =
-  /** No channel; one may be asked for from `retryAt` on. */
-  | { readonly phase: "closed"; readonly retryAt: number }
-  /** Asked for. */
-  | { readonly phase: "opening"; readonly requestId: number }
-  /** Open. `work`: the job to mine, once there is one. */
-  | {
-      readonly phase: "open";
-      readonly channel: ClientChannel;
-      readonly layout: ExtranonceLayout;
-      readonly work: UpstreamWork | undefined;
-    };
 
 /** A change of the summed hashrate below this part of it is not worth an UpdateChannel. */
 const NOMINAL_CHANGE = 0.05;
@@ -28,9 +14,9 @@ const RETRY_MIN_MS = 1000;
 const RETRY_MAX_MS = 30_000;
 
 /** The channel of an uplink's miners in one session: it may be refused, opened, closed and asked for again. */
-export class UpstreamLink {
+export class UpstreamLink implements MinedLink {
   readonly uplink: Uplink;
-  readonly session: UpstreamSession;
+  readonly session: SessionId;
   state: LinkState = { phase: "closed", retryAt: 0 };
   /** Which of the extranonce sizes to ask for next. */
   asked = 0;
@@ -38,7 +24,7 @@ export class UpstreamLink {
   #nominalTold = 0;
   #changedAt: number | undefined;
 
-  constructor(uplink: Uplink, session: UpstreamSession) {
+  constructor(uplink: Uplink, session: SessionId) {
     this.uplink = uplink;
     this.session = session;
   }

@@ -1,6 +1,8 @@
+import { reconnectRules } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
 import type { SessionId } from "./effects.ts";
 import type { Outbox } from "./outbox.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
 
 /** A session that is not mined in any more stays this long for what miners still find for it. */
@@ -9,8 +11,6 @@ const DRAIN_MS = 10_000;
 const DRAIN_MIN_MS = 1000;
 /** Of more such sessions, the oldest is ended. */
 const MAX_DRAINING = 4;
-/** Longest wait for the host that a Reconnect named, dial and first job together. */
-const SUCCESSION_MS = 30_000;
 
 /** What a session is there for. */
 export type SessionPurpose =
@@ -24,7 +24,7 @@ export type SessionPurpose =
 /** The sessions with upstreams: one over each route at most, what shall follow them, and what was left. */
 export class UpstreamSessions {
   readonly #outbox: Outbox;
-  readonly #make: (id: SessionId, route: number, to: ReconnectTarget | undefined) => UpstreamSession;
+  readonly #make: (id: SessionId, route: UpstreamRoute) => UpstreamSession;
   readonly #byId = new Map<SessionId, UpstreamSession>();
   readonly #byRoute = new Map<number, UpstreamSession>();
   readonly #successors = new Map<number, { readonly session: UpstreamSession; readonly until: number }>();
@@ -33,10 +33,7 @@ export class UpstreamSessions {
   readonly #tested = new Set<UpstreamSession>();
   #lastId = 0;
 
-  constructor(
-    outbox: Outbox,
-    make: (id: SessionId, route: number, to: ReconnectTarget | undefined) => UpstreamSession,
-  ) {
+  constructor(outbox: Outbox, make: (id: SessionId, route: UpstreamRoute) => UpstreamSession) {
     this.#outbox = outbox;
     this.#make = make;
   }
@@ -68,24 +65,29 @@ export class UpstreamSessions {
   }
 
   isSuccessor(session: UpstreamSession): boolean {
-    return this.#successors.get(session.route)?.session === session;
+    return this.#successors.get(session.route.id)?.session === session;
   }
 
   /** What shall follow a session. */
   successorOf(session: UpstreamSession): UpstreamSession | undefined {
-    const successor = this.#successors.get(session.route)?.session;
+    const successor = this.successorOver(session.route.id);
     return successor === session || this.#draining.has(session) ? undefined : successor;
   }
 
+  /** What shall have a route's place. */
+  successorOver(route: number): UpstreamSession | undefined {
+    return this.#successors.get(route)?.session;
+  }
+
   /** Begins a session. */
-  begin(route: number): void {
-    this.#byRoute.set(route, this.#begin(route, undefined));
+  begin(route: UpstreamRoute): void {
+    this.#byRoute.set(route.id, this.#begin(route, undefined));
   }
 
   /** Begins what shall follow a session. */
   succeed({ route }: UpstreamSession, to: ReconnectTarget): void {
-    const until = this.#outbox.now + SUCCESSION_MS;
-    this.#successors.set(route, { session: this.#begin(route, to), until });
+    const until = this.#outbox.now + reconnectRules.successionMs;
+    this.#successors.set(route.id, { session: this.#begin(route, to), until });
   }
 
   /** A session was shown to give work. Returns whether that is news. */
@@ -98,16 +100,16 @@ export class UpstreamSessions {
   /** A successor takes the place it was made for; whoever has it drains. Returns whether it is one. */
   takePlace(session: UpstreamSession): boolean {
     if (!this.isSuccessor(session)) return false;
-    this.#successors.delete(session.route);
-    const before = this.#byRoute.get(session.route);
+    this.#successors.delete(session.route.id);
+    const before = this.#byRoute.get(session.route.id);
     if (before !== undefined) this.drain(before);
-    this.#byRoute.set(session.route, session);
+    this.#byRoute.set(session.route.id, session);
     return true;
   }
 
   /** A session is not mined in any more. Late shares still go to it. */
   drain(session: UpstreamSession): void {
-    if (this.#byRoute.get(session.route) === session) this.#byRoute.delete(session.route);
+    if (this.#byRoute.get(session.route.id) === session) this.#byRoute.delete(session.route.id);
     this.#draining.set(session, { since: this.#outbox.now });
   }
 
@@ -130,14 +132,14 @@ export class UpstreamSessions {
     this.#byId.delete(session.id);
     this.#draining.delete(session);
     this.#tested.delete(session);
-    if (this.isSuccessor(session)) this.#successors.delete(session.route);
-    if (this.#byRoute.get(session.route) === session) this.#byRoute.delete(session.route);
+    if (this.isSuccessor(session)) this.#successors.delete(session.route.id);
+    if (this.#byRoute.get(session.route.id) === session) this.#byRoute.delete(session.route.id);
     this.#outbox.emit({ type: "end-session", session: session.id, reason });
   }
 
-  #begin(route: number, to: ReconnectTarget | undefined): UpstreamSession {
+  #begin(route: UpstreamRoute, to: ReconnectTarget | undefined): UpstreamSession {
     this.#lastId += 1;
-    const session = this.#make(this.#lastId, route, to);
+    const session = this.#make(this.#lastId, route);
     this.#byId.set(this.#lastId, session);
     this.#outbox.emit({ type: "begin-session", session: this.#lastId, route, to });
     return session;

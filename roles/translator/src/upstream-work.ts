@@ -1,8 +1,8 @@
 import type { ClientChannel, ClientJob } from "@adit/channels";
 import type { SubmitSharesExtended } from "@adit/codec";
 import { keepAliveJob, ROLLABLE_VERSION_BITS, type Sv1Job } from "@adit/sv1";
+import type { SessionId } from "./effects.ts";
 import { type ExtranonceLayout, joined, upstreamExtranonce } from "./extranonce-layout.ts";
-import type { UpstreamLink } from "./upstream-link.ts";
 
 /** What of a found share goes upstream. */
 export interface FoundShare {
@@ -19,7 +19,7 @@ const LATEST_NTIME = 0xffffffff;
 /** A job of an upstream channel, as Stratum V1 work for any of the channel's miners. */
 export class UpstreamWork {
   /** Where shares of it go. */
-  readonly link: UpstreamLink;
+  readonly session: SessionId;
   readonly channel: ClientChannel;
   readonly job: ClientJob;
   readonly layout: ExtranonceLayout;
@@ -31,7 +31,7 @@ export class UpstreamWork {
   /** `since`: when the job became active. `clean`: the prevhash changed with it. */
   constructor(
     from: {
-      readonly link: UpstreamLink;
+      readonly session: SessionId;
       readonly channel: ClientChannel;
       readonly job: ClientJob;
       readonly layout: ExtranonceLayout;
@@ -40,7 +40,7 @@ export class UpstreamWork {
     told: { readonly id: string; readonly clean: boolean; readonly since: number },
   ) {
     const { channel, job, layout } = from;
-    this.link = from.link;
+    this.session = from.session;
     this.channel = channel;
     this.job = job;
     this.layout = layout;

@@ -76,6 +76,7 @@ export interface RoleStatus {
   }[];
   /** Translator. */
   readonly upstream: { readonly state: string; readonly reason: string | null; readonly transport: string | null };
+  readonly upstream_routes: readonly { readonly name: string; readonly in_use: boolean; readonly listed: boolean }[];
   readonly miners: readonly { readonly id: number; readonly user_name: string | null; readonly since: number }[];
   readonly shares_below_upstream_target: number;
   readonly shares_acknowledged: number;

@@ -1,6 +1,7 @@
 import type { CountEffect, ServerEffect } from "@adit/channels";
 import type { CommonMessage, JobDeclarationMessage, MiningMessage, SubmitSolution } from "@adit/codec";
 import type { MinerEffect, MinerInput, TemplateEvent } from "@adit/mining-shell";
+import type { Moves, UpstreamPlan, UpstreamRoute } from "./upstream-plan.ts";
 
 /** Names one session with an upstream, its two connections together; no number is given twice. */
 export type SessionId = number;
@@ -33,13 +34,25 @@ export type SessionInput =
   | { readonly type: "session-down"; readonly session: SessionId; readonly reason: string };
 
 /** Everything that can happen to a jd-client. */
-export type JdClientInput = MinerInput | TemplateEvent | SessionInput;
+export type JdClientInput =
+  | MinerInput
+  | TemplateEvent
+  | SessionInput
+  /** Other upstreams, or another order or policy, are in force. */
+  | { readonly type: "upstream-list-changed"; readonly plan: UpstreamPlan }
+  /** The jd-client stops, and its miners have gone: upstreams are told goodbye, and nothing is dialled any more. */
+  | { readonly type: "stop" };
 
 /** What a jd-client asks of its shell besides serving its miners, in order with that. */
 export type UpstreamEffect =
   | Extract<ServerEffect, { readonly type: "reject-share" }>
-  /** Connect over a route, by its place among them: to the pool and to the job declarator. */
-  | { readonly type: "begin-session"; readonly session: SessionId; readonly route: number }
+  /** Connect over a route, to the pool and to the job declarator: where they have asked to be reached, if they have. */
+  | {
+      readonly type: "begin-session";
+      readonly session: SessionId;
+      readonly route: UpstreamRoute;
+      readonly moves: Moves;
+    }
   /** Send what was sent before, then end both connections. The core has forgotten the session. */
   | { readonly type: "end-session"; readonly session: SessionId; readonly reason: string }
   /** Send a message to the session's pool; `worker` goes along as the TLV of extension 0x0002. */
@@ -82,10 +95,14 @@ export type CounterName =
   | "jobs"
   /** Tokens allocated, used and thrown away. */
   | "tokens"
+  /** Ways to upstreams that other lists of them added and removed. */
+  | "routeChanges"
   /** Changes of what is mined for, by reason. */
   | "switches"
   /** Sessions with upstreams that ended, by reason. */
   | "sessionFailures"
+  /** Reconnect messages of pools and job declarators, by what became of them. */
+  | "reconnects"
   /** Messages of upstreams that break the protocol, by fault. */
   | "upstreamFaults"
   /** Blocks found. */

@@ -6,8 +6,8 @@ export type FailureCode =
   | "connection-lost"
   /** The two connections were not both up in time. */
   | "connection-timeout"
-  /** The pool asked to connect elsewhere (spec 3.6.5). */
-  | "reconnect-asked"
+  /** No work came in time from where the pool or job declarator asked to be reached (spec 3.6.5). */
+  | "reconnect-failed"
   /** The pool forbids version rolling, which this jd-client allows its miners: set `version_rolling_allowed = false`. */
   | "version-rolling-forbidden"
   /** The pool refused the channel, or opened one that cannot be used. */
@@ -46,7 +46,7 @@ export type FailureCode =
   | "protocol-fault";
 
 /** Codes that say something about the way to the upstream and not about the upstream. */
-const ROUTE_CODES: ReadonlySet<FailureCode> = new Set(["connection-lost", "connection-timeout", "reconnect-asked"]);
+const ROUTE_CODES: ReadonlySet<FailureCode> = new Set(["connection-lost", "connection-timeout", "reconnect-failed"]);
 
 /** What a failure means for the choice of the next upstream. */
 export function routeFailure(code: FailureCode): RouteFailure<FailureCode> {

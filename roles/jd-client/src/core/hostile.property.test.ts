@@ -38,9 +38,11 @@ const fromPool: fc.Arbitrary<MiningMessage> = fc.oneof(
     groupChannelId: id,
   }),
   message<MiningMessage>("OpenMiningChannelError", { requestId: id, errorCode: text }),
+  message<MiningMessage>("Reconnect", { newHost: text, newPort: fc.nat(3) }),
 );
 
 const fromJds: fc.Arbitrary<JobDeclarationMessage> = fc.oneof(
+  message<JobDeclarationMessage>("Reconnect", { newHost: text, newPort: fc.nat(3) }),
   message<JobDeclarationMessage>("AllocateMiningJobTokenSuccess", {
     requestId: id,
     miningJobToken: bytes,
@@ -65,11 +67,13 @@ const fromJds: fc.Arbitrary<JobDeclarationMessage> = fc.oneof(
 type Step =
   | { readonly do: "pool"; readonly message: MiningMessage }
   | { readonly do: "jds"; readonly message: JobDeclarationMessage }
+  | { readonly do: "list"; readonly places: readonly number[] }
   | { readonly do: "crash" | "return" | "tip" | "template" | "mine" | "second" | "hold" | "release" | "provider" };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   fromPool.map((said) => ({ do: "pool", message: said }) as const),
   fromJds.map((said) => ({ do: "jds", message: said }) as const),
+  fc.subarray([1, 0]).map((places) => ({ do: "list", places }) as const),
   fc
     .constantFrom("crash", "return", "tip", "template", "mine", "second", "hold", "release", "provider")
     .map((what) => ({ do: what })),
@@ -83,6 +87,8 @@ function take(bench: Bench, next: Step): void {
       return upstream.sayPool(next.message);
     case "jds":
       return upstream.sayJds(next.message);
+    case "list":
+      return bench.list(...next.places);
     case "crash":
       return upstream.crash();
     case "return":

@@ -384,7 +384,7 @@ describe("a block", () => {
   });
 
   test("is submitted with nobody to mine for", () => {
-    const bench = new Bench({ mode: null, upstreams: [] });
+    const bench = new Bench({ mode: null, rules: [] });
     bench.newTip({ nBits: EASY_BITS });
     const miner = bench.join();
     miner.mine();

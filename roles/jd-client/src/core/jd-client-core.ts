@@ -15,9 +15,10 @@ import type { JdClientEffect, JdClientInput } from "./effects.ts";
 import type { JdClientOptions } from "./jd-client-options.ts";
 import { Outbox } from "./outbox.ts";
 import { type Payout, payoutTo, rewardOutputs } from "./payout.ts";
+import { INDEX_SIZE } from "./session-maker.ts";
 import type { SessionTerms } from "./session-types.ts";
 import { type JdClientStatus, statusOf } from "./status.ts";
-import { INDEX_SIZE, UpstreamSide } from "./upstream-side.ts";
+import { UpstreamSide } from "./upstream-side.ts";
 
 /** Number of channels that miners may have at once. */
 export const EXTRANONCE_INDEXES: number = 2 ** (8 * INDEX_SIZE);
@@ -70,12 +71,16 @@ export class JdClientCore {
     return this.#upstream.inUse !== "nothing" && this.#server.activeJobId !== undefined;
   }
 
+  /** Shares that no pool has answered: on their way, or kept until their job is taken. */
+  get pendingShares(): number {
+    return this.#upstream.pendingShares;
+  }
+
   /** A snapshot, for monitoring. */
   status(): JdClientStatus {
     return statusOf({
       server: this.#server.status(),
-      upstreams: this.#options.upstreams,
-      routes: this.#options.routes,
+      table: this.#upstream.routes,
       inUse: this.#upstream.inUse,
       states: this.#upstream.states,
       cachedShares: this.#upstream.cachedShares,
@@ -97,6 +102,10 @@ export class JdClientCore {
       case "jds-message":
       case "session-down":
         return this.#upstream.onSession(input);
+      case "upstream-list-changed":
+        return this.#upstream.replace(input.plan);
+      case "stop":
+        return this.#upstream.stop();
       default:
         return this.#onTemplateEvent(input);
     }

@@ -1,36 +1,14 @@
 import type { MiningServerOptions } from "@adit/channels";
-import type { UpstreamPolicy } from "@adit/network-helpers";
 import type { OutputSpace } from "./payout.ts";
-
-/** An upstream, as far as the core has to know it. */
-export interface UpstreamRules {
-  /** For logs and the status. */
-  readonly name: string;
-  /** Account that the channel and the tokens are for. */
-  readonly userIdentity: string;
-  /** The script that the pool's payout output must have; undefined when any will do. */
-  readonly expectedScript: Uint8Array | undefined;
-}
-
-/** A way to an upstream: over which transports its pool and its job declarator are reached. */
-export interface UpstreamRoute {
-  /** Place of the upstream in the config. */
-  readonly upstream: number;
-  readonly pool: "tcp" | "iroh";
-  readonly jds: "tcp" | "iroh";
-}
+import type { UpstreamPlan } from "./upstream-plan.ts";
 
 /** What a `JdClientCore` is made with. */
 export interface JdClientOptions {
   /** How miners are served. */
   readonly server: Omit<MiningServerOptions, "extranonce" | "rewardOutputs" | "customJobs">;
-  /** How jobs reach the pool (spec 6.3); null in solo mining, which has no upstreams. */
+  /** How jobs reach the pool (spec 6.3); null in solo mining, whose plan has no upstreams. */
   readonly mode: "FULLTEMPLATE" | "COINBASEONLY" | null;
-  /** In order of preference. */
-  readonly upstreams: readonly UpstreamRules[];
-  /** The ways to them, in order of preference. */
-  readonly routes: readonly UpstreamRoute[];
-  readonly policy: UpstreamPolicy;
+  readonly plan: UpstreamPlan;
   /** Where blocks pay to while nobody is mined for. */
   readonly soloScript: Uint8Array;
   /** Bytes of extranonce that each extended channel rolls. */

@@ -35,6 +35,11 @@ export class ShareCache {
     return 1;
   }
 
+  /** Whether shares of a job are kept. */
+  has(workId: number): boolean {
+    return this.#byWork.has(workId);
+  }
+
   /** Hands over the shares of a job, the best first. */
   take(workId: number): readonly AcceptedShare[] {
     const shares = this.#byWork.get(workId) ?? [];

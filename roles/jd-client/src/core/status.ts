@@ -1,7 +1,7 @@
 import type { MiningServerStatus, Totals } from "@adit/channels";
 import type { InUse, RouteState } from "@adit/network-helpers";
 import type { CounterName } from "./effects.ts";
-import type { UpstreamRoute } from "./jd-client-options.ts";
+import type { RouteTable } from "./route-table.ts";
 
 /** An upstream in the status document. */
 export interface UpstreamStatus {
@@ -9,6 +9,8 @@ export interface UpstreamStatus {
   /** The best that any of its routes is: left alone for a while, being connected to, or ready to be mined for. */
   readonly state: RouteState["phase"];
   readonly in_use: boolean;
+  /** Whether the config has it. One that was taken out while in use stays until another can take its place. */
+  readonly listed: boolean;
   /** The ways to it, in order of preference. */
   readonly routes: readonly RouteStatus[];
 }
@@ -50,26 +52,27 @@ export interface JdClientStatus {
 /** What the status is made of. */
 export interface StatusParts {
   readonly server: MiningServerStatus;
-  readonly upstreams: readonly { readonly name: string }[];
   readonly inUse: InUse;
-  readonly routes: readonly UpstreamRoute[];
-  /** Of each route. */
-  readonly states: readonly RouteState[];
+  readonly table: RouteTable;
+  /** Of each route that is listed or in use, by its id. */
+  readonly states: ReadonlyMap<number, RouteState>;
   readonly cachedShares: number;
   readonly totals: Totals<CounterName>;
 }
 
 /** The status document. */
 export function statusOf(parts: StatusParts): JdClientStatus {
-  const { server, upstreams, cachedShares, totals } = parts;
+  const { server, table, states, inUse, cachedShares, totals } = parts;
+  const known = table.all.filter(({ id }) => states.has(id));
+  const upstreams = [...new Set(known.map(({ upstream }) => upstream))];
   const total = (counter: CounterName, label?: string): number => {
     const byLabel = totals.get(counter) ?? new Map<string, number>();
     if (label !== undefined) return byLabel.get(label) ?? 0;
     return [...byLabel.values()].reduce((sum, count) => sum + count, 0);
   };
   return {
-    mining_for: nameOf(parts.inUse, parts),
-    upstreams: upstreams.map((_, upstream) => upstreamStatus(upstream, parts)),
+    mining_for: table.nameOf(inUse),
+    upstreams: upstreams.map((upstream) => upstreamStatus(upstream, parts)),
     declared_jobs: total("jobs", "declared"),
     custom_jobs: total("jobs", "accepted"),
     shares_submitted: total("sharesSubmitted"),
@@ -85,25 +88,18 @@ export function statusOf(parts: StatusParts): JdClientStatus {
   };
 }
 
-/** What is mined for, by its name. */
-export function nameOf(inUse: InUse, { upstreams, routes }: Pick<StatusParts, "upstreams" | "routes">): string {
-  if (typeof inUse !== "number") return inUse;
-  const upstream = routes[inUse]?.upstream;
-  return upstream === undefined ? "" : (upstreams[upstream]?.name ?? "");
-}
-
 const PHASES = ["ready", "dialling", "resting"] as const;
 
-function upstreamStatus(upstream: number, { upstreams, routes, states, inUse }: StatusParts): UpstreamStatus {
-  const own = routes.flatMap((route, at) =>
-    route.upstream === upstream
-      ? [{ pool: route.pool, jds: route.jds, state: states[at]?.phase ?? "resting", in_use: at === inUse }]
-      : [],
-  );
+function upstreamStatus(upstream: number, { table, states, inUse }: StatusParts): UpstreamStatus {
+  const own = table.all.filter((route) => route.upstream === upstream);
+  const ways = own.map(({ id, pool, jds }) => {
+    return { pool, jds, state: states.get(id)?.phase ?? "resting", in_use: id === inUse };
+  });
   return {
-    name: upstreams[upstream]?.name ?? "",
-    state: PHASES.find((phase) => own.some(({ state }) => state === phase)) ?? "resting",
-    in_use: own.some(({ in_use: inUseNow }) => inUseNow),
-    routes: own,
+    name: own[0]?.rules.name ?? "",
+    state: PHASES.find((phase) => ways.some(({ state }) => state === phase)) ?? "resting",
+    in_use: ways.some(({ in_use: inUseNow }) => inUseNow),
+    listed: own.some(({ id }) => table.isListed(id)),
+    routes: ways,
   };
 }

@@ -3,70 +3,67 @@ import type { TemplateEvent } from "@adit/mining-shell";
 import {
   type ChoiceDecision,
   ChoiceDecisions,
+  type ChoiceReason,
   type InUse,
   type RouteState,
   UpstreamChoice,
 } from "@adit/network-helpers";
-import type { SessionId, SessionInput } from "./effects.ts";
+import type { ReconnectTarget } from "@adit/role-network";
+import type { SessionInput } from "./effects.ts";
 import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { JdClientOptions } from "./jd-client-options.ts";
+import type { MinerSide } from "./miner-side.ts";
 import type { Outbox } from "./outbox.ts";
-import { Session } from "./session.ts";
-import type { SessionNews, SessionTerms } from "./session-types.ts";
-import { Sessions } from "./sessions.ts";
+import { RouteTable } from "./route-table.ts";
+import type { Session } from "./session.ts";
+import { sessionMaker } from "./session-maker.ts";
+import { type NewsOfSession, Sessions } from "./sessions.ts";
 import { ShareCache } from "./share-cache.ts";
-import { nameOf } from "./status.ts";
+import { TemplateSide } from "./template-side.ts";
 import { TemplateTransactions } from "./template-transactions.ts";
+import type { UpstreamPart, UpstreamPlan } from "./upstream-plan.ts";
+import { WorkLedger } from "./work-ledger.ts";
 
-/** The half of the core that serves miners, as its upstream half sees it. */
-export interface MinerSide {
-  /** The miners' summed hashrate, in H/s; that of the weakest there may be, while there is none. */
-  readonly hashrate: () => number;
-  /**
-   * Makes all work anew for what is mined for now: undefined is the miner alone. Returns why that does not fit, if it
-   * does not; then nothing has changed.
-   */
-  readonly rework: (terms: SessionTerms | undefined) => string | undefined;
-  /** Miners' targets must follow the pool's. */
-  readonly retarget: (terms: SessionTerms) => void;
-}
-
-/** Bytes of the extranonce that tell the channels of miners apart. */
-export const INDEX_SIZE = 2;
-/** Jobs whose purpose is remembered: as many as miners may still find shares for. */
-const MAX_JOBS = 128;
+/** Why something else is mined for. */
+type ChangeReason =
+  | ChoiceReason
+  | FailureCode
+  /** Whoever asked to be reached elsewhere is ready there, after a time in which it was nowhere. */
+  | "reconnected";
 
 /** The upstream half of the core: which upstream is mined for, and the sessions with it and the better ones. */
 export class UpstreamSide {
-  readonly #options: JdClientOptions;
   readonly #outbox: Outbox;
   readonly #miners: MinerSide;
   readonly #cache = new ShareCache();
-  readonly #transactions: TemplateTransactions;
+  readonly #templates: TemplateSide;
+  /** The ways to upstreams. */
+  readonly routes: RouteTable;
   readonly #sessions: Sessions;
   readonly #choice: UpstreamChoice<FailureCode>;
-  /** What jobs were made for, by `workId`; oldest first. */
-  readonly #madeFor = new Map<number, InUse>();
+  readonly #ledger = new WorkLedger();
+  #inUse: InUse = "nothing";
   readonly #decisions = new ChoiceDecisions<FailureCode>((decision) => this.#carryOut(decision));
 
   constructor(options: JdClientOptions, outbox: Outbox, miners: MinerSide) {
-    const { mode, routes, policy, soloAfterMs, random, server } = options;
-    this.#options = options;
+    const { mode, plan, soloAfterMs, random, server } = options;
     this.#outbox = outbox;
     this.#miners = miners;
-    this.#transactions = new TemplateTransactions(server.hashing);
-    this.#sessions = new Sessions(outbox, (id, route) => this.#newSession(id, route));
-    const known = mode === null ? [] : routes;
-    this.#choice = new UpstreamChoice({ routes: known, policy, soloAfterMs, random }, outbox.now);
+    const transactions = new TemplateTransactions(server.hashing);
+    const shared = { outbox, cache: this.#cache, transactions, hashrate: miners.hashrate };
+    this.#sessions = new Sessions(outbox, sessionMaker(options, shared));
+    this.#templates = new TemplateSide({ mode, transactions, sessions: this.#sessions, outbox });
+    this.routes = new RouteTable(plan.routes);
+    this.#choice = new UpstreamChoice({ ...plan, soloAfterMs, random }, outbox.now);
   }
 
-  /** What is mined for now. */
+  /** What is mined for now: nobody but the miner, too, while what shall follow the session in use is awaited. */
   get inUse(): InUse {
-    return this.#choice.inUse;
+    return this.#inUse;
   }
 
-  /** Where each route stands. */
-  get states(): readonly RouteState[] {
+  /** Where each route stands, by its id. */
+  get states(): ReadonlyMap<number, RouteState> {
     return this.#choice.states;
   }
 
@@ -75,51 +72,50 @@ export class UpstreamSide {
     return this.#cache.size;
   }
 
+  /** Shares that no pool has answered: on their way, or kept until their job is taken. */
+  get pendingShares(): number {
+    return this.#sessions.pendingSubmits + this.#cache.size;
+  }
+
   /** Something happened to a session. What is said to one that has ended meanwhile is of no interest. */
   onSession(input: SessionInput): void {
-    const session = this.#sessions.find(input.session);
-    if (session === undefined) return;
-    const news = newsOf(session, input);
-    if (news !== undefined) this.#heed(session, news);
+    const heard = this.#sessions.hear(input);
+    if (heard !== undefined) this.#heed(heard);
   }
 
   /** The template provider said something, and miners have been told. */
   onTemplateEvent(event: TemplateEvent): void {
-    switch (event.type) {
-      case "provider-connected":
-        return this.#transactions.clear();
-      case "provider-lost":
-        return this.#sessions.providerLost();
-      case "template":
-        return this.#wantTransactions(event.template.templateId);
-      case "prev-hash":
-        return;
-      case "transaction-data":
-        this.#transactions.add(event.templateId, event);
-        return this.#sessions.transactionsChanged();
-      case "transaction-data-refused":
-        this.#transactions.refuse(event.templateId);
-        return this.#sessions.transactionsChanged();
-      default:
-        return event satisfies never;
-    }
+    this.#templates.heed(event);
   }
 
   /** A second has passed, or it is the start. */
   tick(): void {
     const { now } = this.#outbox;
-    for (const { session, news } of this.#sessions.tick()) this.#heed(session, news);
+    for (const news of this.#sessions.tick()) this.#heed(news);
     this.#outbox.count("sharesDiscarded", "too-old", this.#cache.expire(now));
     this.#decisions.add(this.#choice.tick(now));
   }
 
+  /** Other upstreams, or another order or policy, are in force. */
+  replace(plan: UpstreamPlan): void {
+    const inUse = this.#choice.inUse;
+    const changes = this.routes.replace(plan.routes, inUse);
+    for (const change of ["added", "removed"] as const) this.#outbox.count("routeChanges", change, changes[change]);
+    const isInUseRemoved = typeof inUse === "number" && !this.routes.isListed(inUse);
+    const fields = { routes: plan.routes.length, ...changes, inUse: this.routes.nameOf(inUse), isInUseRemoved };
+    this.#outbox.log("info", "upstream-list-changed", fields);
+    this.#decisions.add(this.#choice.replace(plan, this.#outbox.now));
+  }
+
+  /** Tells all upstreams goodbye. */
+  stop(): void {
+    this.#choice.unwanted();
+    this.#sessions.stop();
+  }
+
   /** Miners were given a job. */
   mine(job: ActivatedJob<TemplateOrigin>): void {
-    this.#madeFor.set(job.workId, this.inUse);
-    for (const oldest of this.#madeFor.keys()) {
-      if (this.#madeFor.size <= MAX_JOBS) break;
-      this.#madeFor.delete(oldest);
-    }
+    this.#ledger.add(job.workId, this.#inUse);
     this.#session?.mine(job);
   }
 
@@ -127,7 +123,7 @@ export class UpstreamSide {
   share(share: AcceptedShare): void {
     const session = this.#sessions.knowing(share.workId);
     if (session !== undefined) return session.share(share);
-    if (this.#madeFor.get(share.workId) === "solo") this.#outbox.count("sharesSolo");
+    if (this.#ledger.isSolo(share.workId)) this.#outbox.count("sharesSolo");
     else this.#outbox.count("sharesDiscarded", "session-ended");
   }
 
@@ -138,21 +134,20 @@ export class UpstreamSide {
 
   /** The session that is mined for. */
   get #session(): Session | undefined {
-    return typeof this.inUse === "number" ? this.#sessions.of(this.inUse) : undefined;
+    return typeof this.#inUse === "number" ? this.#sessions.of(this.#inUse) : undefined;
   }
 
-  #wantTransactions(templateId: bigint): void {
-    if (this.#options.mode !== "FULLTEMPLATE" || !this.#transactions.want(templateId)) return;
-    this.#outbox.emit({ type: "request-transaction-data", templateId });
-  }
-
-  #heed(session: Session, news: SessionNews): void {
+  #heed({ session, news }: NewsOfSession): void {
+    // What was heard before of others may have ended it.
+    if (!this.#sessions.has(session)) return;
     const terms = session === this.#session ? session.terms : undefined;
     switch (news.type) {
       case "ready":
-        return this.#decisions.add(this.#choice.ready(session.route, this.#outbox.now));
+        return this.#becomeReady(session);
       case "failed":
         return this.#fail(session, news.failure);
+      case "asked":
+        return this.#asked(session, news.part, news.to);
       case "target":
         if (terms !== undefined) this.#miners.retarget(terms);
         return;
@@ -164,21 +159,54 @@ export class UpstreamSide {
     }
   }
 
+  #becomeReady(session: Session): void {
+    const { route } = session;
+    if (!this.#sessions.takePlace(session)) return this.#decisions.add(this.#choice.ready(route.id, this.#outbox.now));
+    this.#outbox.log("info", "reconnected", { upstream: route.rules.name });
+    if (this.#choice.inUse !== route.id) return;
+    if (this.#inUse === route.id) this.#rework();
+    else this.#change(route.id, "reconnected");
+  }
+
+  #asked(session: Session, part: UpstreamPart, to: ReconnectTarget): void {
+    const refusal = session === this.#session ? this.#sessions.reconnectRefusal(session, part) : "not-in-use";
+    this.#outbox.count("reconnects", refusal ?? "followed");
+    const { newHost, newPort } = to;
+    const fields = { upstream: session.route.rules.name, part, newHost, newPort };
+    if (refusal !== undefined) return this.#outbox.log("debug", "reconnect-not-followed", { ...fields, refusal });
+    this.#outbox.log("info", "upstream-asks-to-reconnect", fields);
+    this.#sessions.succeed(session, part, to);
+  }
+
   #fail(session: Session, failure: Failure): void {
     const wasLeft = this.#sessions.isDraining(session);
-    const upstream = this.#nameOf(session.route);
-    this.#outbox.log(wasLeft ? "debug" : "warn", "upstream-failed", { upstream, ...failure });
+    const wasSuccessor = this.#sessions.isSuccessor(session);
+    const successor = this.#sessions.successorOf(session);
+    const { id, rules } = session.route;
+    this.#outbox.log(wasLeft ? "debug" : "warn", "upstream-failed", { upstream: rules.name, ...failure });
     this.#sessions.fail(session, failure);
     if (wasLeft) return;
-    this.#decisions.add(this.#choice.failed(session.route, routeFailure(failure.code), this.#outbox.now));
+    if (wasSuccessor) {
+      this.#outbox.count("reconnects", "failed");
+      // Whoever asked for it serves on; when that has ended, the place was kept for it alone.
+      if (this.#sessions.of(id) !== undefined) return;
+    }
+    if (successor !== undefined && failure.code === "connection-lost") return this.#await(session, failure);
+    if (successor !== undefined) this.#sessions.release(id);
+    this.#decisions.add(this.#choice.failed(id, routeFailure(failure.code), this.#outbox.now));
+  }
+
+  /** Whoever asked to be reached elsewhere is gone before that is ready: until then blocks pay to the miner. */
+  #await({ route }: Session, { code }: Failure): void {
+    if (this.#inUse === route.id) this.#change("solo", code);
   }
 
   #carryOut(decision: ChoiceDecision<FailureCode>): void {
     switch (decision.type) {
       case "dial":
-        return this.#sessions.begin(decision.route);
+        return this.#dial(decision.route);
       case "use":
-        return this.#use(decision);
+        return this.#change(decision.to, decision.reason);
       case "release":
         return this.#sessions.release(decision.route);
       default:
@@ -186,12 +214,21 @@ export class UpstreamSide {
     }
   }
 
-  #use({ from, to, reason }: Extract<ChoiceDecision<FailureCode>, { readonly type: "use" }>): void {
+  #dial(id: number): void {
+    const route = this.routes.find(id);
+    if (route !== undefined) this.#sessions.begin(route);
+  }
+
+  #change(to: InUse, reason: ChangeReason): void {
+    const from = this.#inUse;
+    // It was awaited in vain, and there is no other.
+    if (from === to) return;
+    this.#inUse = to;
     this.#outbox.count("switches", reason);
     const level = to === "solo" && reason !== "solo-mode" ? "warn" : "info";
-    const route = typeof to === "number" ? this.#options.routes[to] : undefined;
-    const over = route === undefined ? {} : { pool: route.pool, jds: route.jds };
-    this.#outbox.log(level, "upstream-changed", { from: this.#nameOf(from), to: this.#nameOf(to), ...over, reason });
+    const { pool, jds } = (typeof to === "number" ? this.routes.find(to) : undefined) ?? {};
+    const fields = { from: this.routes.nameOf(from), to: this.routes.nameOf(to), pool, jds, reason };
+    this.#outbox.log(level, "upstream-changed", fields);
     this.#rework();
   }
 
@@ -201,46 +238,5 @@ export class UpstreamSide {
     if (problem === undefined) return;
     if (session === undefined) throw new RangeError(`solo mining does not fit: ${problem}`);
     this.#fail(session, { code: "extranonce-unusable", detail: problem });
-  }
-
-  #nameOf(inUse: InUse): string {
-    return nameOf(inUse, this.#options);
-  }
-
-  #newSession(id: SessionId, route: number): Session {
-    const { upstreams, routes, mode, outputSpace, tokenTimeoutMs, answerTimeoutMs, server, reservedExtranonceSize } =
-      this.#options;
-    const rules = upstreams[routes[route]?.upstream ?? -1];
-    if (rules === undefined || mode === null) throw new RangeError(`there is no route ${route}`);
-    return new Session({
-      id,
-      route,
-      userIdentity: rules.userIdentity,
-      payout: { space: outputSpace, expectedScript: rules.expectedScript },
-      mode,
-      minExtranonceSize: INDEX_SIZE + reservedExtranonceSize,
-      versionRollingAllowed: server.versionRollingAllowed,
-      tokenTimeoutMs,
-      answerTimeoutMs,
-      hashrate: this.#miners.hashrate,
-      outbox: this.#outbox,
-      cache: this.#cache,
-      transactions: this.#transactions,
-    });
-  }
-}
-
-function newsOf(session: Session, input: SessionInput): SessionNews | undefined {
-  switch (input.type) {
-    case "session-up":
-      return session.up(input.setup);
-    case "pool-message":
-      return session.poolMessage(input.message);
-    case "jds-message":
-      return session.jdsMessage(input.message);
-    case "session-down":
-      return { type: "failed", failure: { code: "connection-lost", detail: input.reason } };
-    default:
-      return input satisfies never;
   }
 }

@@ -19,10 +19,12 @@ export interface ClientOptions {
   readonly mode?: "FULLTEMPLATE" | "COINBASEONLY" | "SOLOMINING";
   /** Ports of each upstream's pool and job declarator. */
   readonly upstreams?: readonly (readonly [number, number])[];
+  /** More lines for the top of the config. */
+  readonly top?: string;
 }
 
 /** The config file. */
-function clientToml({ folder, templatePort, mode = "FULLTEMPLATE", upstreams = [] }: ClientOptions): string {
+function clientToml({ folder, templatePort, mode = "FULLTEMPLATE", upstreams = [], top = "" }: ClientOptions): string {
   const entries = upstreams.map(
     ([pool, jds]) => `
 [[upstreams]]
@@ -46,6 +48,7 @@ mode = "${mode}"
 min_hashrate = 64
 shares_per_minute = 60
 log_level = "error"
+${top}
 [limits]
 share_burst = 5000
 [template_provider_type.Sv2Tp]
@@ -59,11 +62,14 @@ export class RunningClient implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #stopped: Promise<void>;
   readonly #metrics = metricsRegister();
+  readonly #options: ClientOptions;
+  readonly #live = new Map<string, (config: never) => void>();
   #details: Record<string, unknown> = {};
   #status: () => unknown = () => undefined;
   #waiting: (() => void)[] = [];
 
   private constructor(options: ClientOptions) {
+    this.#options = options;
     const config = parseConfig(jdClientRole, { text: clientToml(options), file: "test", env: {} });
     const context: RoleContext<never> = {
       signal: this.#stop.signal,
@@ -76,6 +82,9 @@ export class RunningClient implements AsyncDisposable {
       },
       notReady: () => {},
       ...noReload,
+      onReload: (keys, apply: (config: never) => void) => {
+        for (const key of keys) this.#live.set(key, apply);
+      },
       setStatus: (provider) => {
         this.#status = provider;
       },
@@ -93,6 +102,13 @@ export class RunningClient implements AsyncDisposable {
   /** The status document, as over HTTP. */
   status(): Record<string, unknown> {
     return JSON.parse(statusJson(this.#status())) as Record<string, unknown>;
+  }
+
+  /** Takes over another config's upstreams, as a reload does. Throws what the role says against them. */
+  setUpstreams(changes: Pick<ClientOptions, "upstreams" | "mode">): void {
+    const text = clientToml({ ...this.#options, ...changes });
+    const config = parseConfig(jdClientRole, { text, file: "test", env: {} });
+    this.#live.get("upstreams")?.(config as never);
   }
 
   /** The metrics page. */

@@ -20,7 +20,7 @@ export function connectSv1(network: Pick<Network, "onDisconnect">): Connect {
     return stream?.peer ?? null;
   });
   return async (options) => {
-    const { address = "", port = 0 } = options.config;
+    const { address = "", port = 0 } = options.upstream;
     await using stream = await dial(formatHostPort({ host: address, port }), options.signal);
     const id = nextConnectionId();
     live.set(id, stream);

@@ -12,10 +12,11 @@ import { defaultSv1Limits } from "@adit/sv1";
 import type { SessionId, TranslatorEffect, TranslatorInput, UpstreamSetup } from "../effects.ts";
 import type { MinerRules } from "../miner.ts";
 import { TranslatorCore } from "../translator-core.ts";
-import type { UpstreamRules } from "../upstream-session.ts";
-import type { UpstreamPlan } from "../upstream-side.ts";
+import type { UpstreamPlan } from "../upstream-plan.ts";
+import type { UpstreamRules } from "../upstream-rules.ts";
 import { BenchMiner } from "./bench-miner.ts";
 import { overTheWire, poolCore, prevHashOf, templateOf } from "./pool-core.ts";
+import { routeTo } from "./route-to.ts";
 
 /** The bench's clock at the start, in unix milliseconds. */
 export const START = 1_700_000_000_000;
@@ -87,7 +88,7 @@ export class Bench {
     this.pool = this.#newPool(1);
     this.core = coreWith(
       {
-        routes: [{ upstream: 0, name: "pool", transport: "tcp" }],
+        routes: [routeTo(0)],
         policy: { ...defaultUpstreamPolicy, holdDownMs: 0 },
       },
       options,

@@ -13,6 +13,7 @@ import type { TranslatorCore } from "../translator-core.ts";
 import { coreWith, START } from "./bench.ts";
 import { BenchMiner } from "./bench-miner.ts";
 import { overTheWire, poolCore, prevHashOf, templateOf } from "./pool-core.ts";
+import { routeTo } from "./route-to.ts";
 
 /** What a farm may be made with. */
 export interface FarmOptions {
@@ -23,6 +24,9 @@ export interface FarmOptions {
   /** What the first pool is otherwise. */
   readonly firstPool?: Partial<MiningServerOptions>;
 }
+
+/** Ids of routes to a pool that another route leads to already begin here. */
+const SECOND_WAY = 100;
 
 /** A pool of a farm: it takes connections while it is up. */
 export class FarmPool {
@@ -50,7 +54,7 @@ export class Farm {
   readonly effects: TranslatorEffect[] = [];
   readonly miners = new Map<number, BenchMiner>();
   now = START;
-  readonly #routes: readonly number[];
+  readonly #policy: UpstreamPolicy;
   readonly #connections = new Map<SessionId, Connection>();
   readonly #dials: Extract<TranslatorEffect, { readonly type: "begin-session" }>[] = [];
   #template = 0;
@@ -58,13 +62,13 @@ export class Farm {
 
   constructor(options: FarmOptions = {}) {
     const { routes = [0, 1], aggregateChannels = true, policy, firstPool = {} } = options;
-    this.#routes = routes;
-    const places = Array.from({ length: Math.max(...routes) + 2 }, (_, at) => at);
+    this.#policy = { ...defaultUpstreamPolicy, ...policy };
+    const places = Array.from({ length: Math.max(1, ...routes) + 2 }, (_, at) => at);
     this.pools = places.map((at) => new FarmPool(at + 1, at === 0 ? firstPool : {}));
     this.core = coreWith(
       {
-        routes: routes.map((upstream) => ({ upstream, name: `pool-${upstream}`, transport: "tcp" })),
-        policy: { ...defaultUpstreamPolicy, ...policy },
+        routes: routes.map((pool, at) => routeTo(pool, routes.indexOf(pool) === at ? pool : SECOND_WAY + at)),
+        policy: this.#policy,
       },
       { upstream: { aggregateChannels } },
     );
@@ -105,6 +109,12 @@ export class Farm {
   cut(session: SessionId): void {
     this.#disconnect(session);
     this.input({ type: "session-down", session, reason: "cut" });
+  }
+
+  /** The config has another list: for each route, the pool it leads to and its id, if that is not the pool's number. */
+  list(routes: readonly (number | { readonly pool: number; readonly id: number })[]): void {
+    const plan = routes.map((one) => (typeof one === "number" ? routeTo(one) : routeTo(one.pool, one.id)));
+    this.input({ type: "upstream-list-changed", plan: { routes: plan, policy: this.#policy } });
   }
 
   join(): BenchMiner {
@@ -167,7 +177,7 @@ export class Farm {
 
   /** A Reconnect's port is the place of the pool it leads to. */
   #dial({ session, route, to }: Extract<TranslatorEffect, { readonly type: "begin-session" }>): void {
-    const pool = this.pool(to?.newPort ?? this.#routes[route] ?? 0);
+    const pool = this.pool(to?.newPort ?? route.upstream);
     if (!pool.isUp) return this.input({ type: "session-down", session, reason: "refused" });
     this.#connections.set(session, { session, pool });
     this.#pooled(pool, { type: "connected", connection: session, flags: 0, extensions: new Set([2]) });

@@ -4,7 +4,8 @@ import type { SubmitSolution } from "@adit/codec";
 import { defaultUpstreamPolicy } from "@adit/network-helpers";
 import type { CounterName, JdClientEffect, JdClientInput } from "../effects.ts";
 import { JdClientCore } from "../jd-client-core.ts";
-import type { JdClientOptions, UpstreamRoute } from "../jd-client-options.ts";
+import type { JdClientOptions } from "../jd-client-options.ts";
+import type { UpstreamRoute, UpstreamRules } from "../upstream-plan.ts";
 import { HARD_BITS, prevHash, START, template, transactionsOf } from "./templates.ts";
 import { TestMiner } from "./test-miner.ts";
 import { payoutScript, TestUpstream, type TestUpstreamOptions } from "./test-upstream.ts";
@@ -15,6 +16,8 @@ export const SOLO_SCRIPT = Uint8Array.of(0x00, 0x14, ...new Uint8Array(20).fill(
 /** How a bench differs from the plainest one. */
 interface BenchOptions {
   readonly upstreamCount?: number;
+  /** What the upstreams are to the jd-client; none for solo mining. */
+  readonly rules?: readonly UpstreamRules[];
   /** Whether every hash is a share at the pools. */
   readonly easyPools?: boolean;
   /** Called before anything is dialled. */
@@ -44,7 +47,8 @@ export class Bench {
   #isFeeding = false;
 
   constructor(changes: Partial<JdClientOptions> & BenchOptions = {}) {
-    const { upstreamCount = 1, easyPools = false, prepare, upstream: upstreamOptions, ...options } = changes;
+    const { upstreamCount = 1, easyPools = false, prepare, upstream: upstreamOptions, ...others } = changes;
+    const { rules, ...options } = others;
     const places = Array.from({ length: upstreamCount }, (_, place) => place);
     this.upstreams = places.map(
       (place) =>
@@ -61,7 +65,7 @@ export class Bench {
     );
     if (prepare !== undefined) for (const upstream of this.upstreams) prepare(upstream);
     this.core = new JdClientCore(
-      { ...defaults, upstreams: places.map(rulesOf), routes: places.map(routeTo), ...options },
+      { ...defaults, plan: { routes: (rules ?? places.map(rulesOf)).map(routeTo), policy }, ...options },
       START,
     );
     this.feed({ type: "tick" });
@@ -117,6 +121,12 @@ export class Bench {
     for (const templateId of this.wanted.splice(0)) this.#give(templateId);
   }
 
+  /** The operator lists upstreams anew, by their places. */
+  list(...places: readonly number[]): void {
+    const routes = places.map((place) => routeTo(rulesOf(place), place));
+    this.feed({ type: "upstream-list-changed", plan: { routes, policy } });
+  }
+
   /** Seconds go by. */
   tick(seconds = 1): void {
     for (let second = 0; second < seconds; second += 1) {
@@ -158,8 +168,7 @@ export class Bench {
         this.trace.push(`jds ${this.#upstreamOf(effect.session)?.place}: ${effect.message.name}`);
         return this.#upstreamOf(effect.session)?.take(effect.message);
       case "begin-session":
-        this.trace.push(`begin ${effect.route}`);
-        return this.upstreams[effect.route]?.connect(effect.session);
+        return this.#begin(effect);
       case "end-session":
         this.trace.push(`end ${this.#upstreamOf(effect.session)?.place ?? "-"}`);
         return this.#upstreamOf(effect.session)?.disconnect();
@@ -186,6 +195,16 @@ export class Bench {
     }
   }
 
+  #begin({ session, route, moves }: Extract<JdClientEffect, { readonly type: "begin-session" }>): void {
+    const asked = Object.entries(moves).map(([part, { newPort }]) => ` ${part} ${newPort}`);
+    this.trace.push(`begin ${route.id}${asked.join("")}`);
+    // Both parts of an upstream are one here, which is asked for by its place in place of a port.
+    const { newPort: place = route.id } = moves.pool ?? moves.jds ?? {};
+    const upstream = this.upstreams[place];
+    if (upstream?.session === undefined && upstream !== undefined) upstream.connect(session);
+    else this.feed({ type: "session-down", session, reason: "nobody takes it" });
+  }
+
   #give(templateId: bigint): void {
     const transactionList = transactionsOf(templateId);
     this.feed({ type: "transaction-data", templateId, excessData: Uint8Array.of(9), transactionList });
@@ -210,7 +229,9 @@ export const serverOptions: JdClientOptions["server"] = {
   limits: { ...defaultChannelLimits, shareBurst: 100_000, noShareMs: 1e9, jobBurst: 1000 },
 };
 
-const defaults: Omit<JdClientOptions, "upstreams" | "routes"> = {
+const policy = { ...defaultUpstreamPolicy, retryMinMs: 5000, retryMaxMs: 300_000 };
+
+const defaults: Omit<JdClientOptions, "plan"> = {
   server: serverOptions,
   mode: "FULLTEMPLATE",
   soloScript: SOLO_SCRIPT,
@@ -221,14 +242,14 @@ const defaults: Omit<JdClientOptions, "upstreams" | "routes"> = {
   tokenTimeoutMs: 10_000,
   answerTimeoutMs: 10_000,
   soloAfterMs: 5000,
-  policy: { ...defaultUpstreamPolicy, retryMinMs: 5000, retryMaxMs: 300_000 },
   random: () => 0.5,
 };
 
-function routeTo(upstream: number): UpstreamRoute {
-  return { upstream, pool: "tcp", jds: "tcp" };
+function routeTo(rules: UpstreamRules, upstream: number): UpstreamRoute {
+  return { id: upstream, upstream, rules, pool: "tcp", jds: "tcp" };
 }
 
-function rulesOf(place: number): JdClientOptions["upstreams"][number] {
+/** What an upstream is to the jd-client unless a test says otherwise. */
+export function rulesOf(place: number): UpstreamRules {
   return { name: `upstream-${place}`, userIdentity: "alice", expectedScript: undefined };
 }
