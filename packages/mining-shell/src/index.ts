@@ -19,11 +19,8 @@ export {
 } from "./mining-settings.ts";
 export { type CloseCause, MiningShell, type MiningShellOptions } from "./mining-shell.ts";
 export { checkRewardScript, type RewardDescriptor, type RewardScript, rewardScript } from "./reward-script.ts";
-export {
-  TemplateClient,
-  type TemplateClientOptions,
-  type TemplateClientStatus,
-} from "./template-client.ts";
+export { TemplateClient } from "./template-client.ts";
+export type { TemplateClientOptions, TemplateClientStatus } from "./template-client-options.ts";
 export {
   notSupported,
   type Sv2Tp,

@@ -1,6 +1,6 @@
-import type { CoinbaseOutputConstraints, DialectMessage, SubmitSolution } from "@adit/codec";
-import type { ChoicePlan, Sv2Connection, UpstreamPolicy } from "@adit/network-helpers";
-import { type RoleContext, type UpstreamSettings } from "@adit/role-kit";
+import type { DialectMessage, SubmitSolution } from "@adit/codec";
+import type { ChoicePlan, Sv2Connection } from "@adit/network-helpers";
+import type { UpstreamSettings } from "@adit/role-kit";
 import {
   type Attempt,
   type ClientHello,
@@ -8,7 +8,6 @@ import {
   type DialledUpstream,
   type KeptConnection,
   keepConnected,
-  type Network,
   type ReconnectNews,
   RouteBook,
   reconnectReport,
@@ -16,8 +15,10 @@ import {
   transportsTo,
   type UpstreamState,
 } from "@adit/role-network";
+import { LeftProviders } from "./left-providers.ts";
 import { StandbyWork } from "./standby-work.ts";
-import { type TemplateEvent, TemplateReader } from "./template-reader.ts";
+import type { TemplateClientOptions, TemplateClientStatus } from "./template-client-options.ts";
+import { TemplateReader } from "./template-reader.ts";
 
 const HELLO: ClientHello<"template_distribution"> = {
   protocol: "template_distribution",
@@ -25,35 +26,6 @@ const HELLO: ClientHello<"template_distribution"> = {
   requestExtensions: [],
   requiredExtensions: [],
 };
-
-/** What a {@link TemplateClient} works with. */
-export interface TemplateClientOptions {
-  readonly network: Network;
-  readonly upstream: UpstreamSettings;
-  readonly policy: UpstreamPolicy;
-  readonly constraints: CoinbaseOutputConstraints;
-  /** Called for each event, one at a time; must not throw for what a peer sent. */
-  readonly onEvent: (event: TemplateEvent) => void;
-  /** Called whenever what {@link TemplateClient.status} says of the connection changed. */
-  readonly onChange: () => void;
-  readonly log: RoleContext["log"];
-  readonly metrics: RoleContext["metrics"];
-  /** Unix milliseconds. */
-  readonly now: () => number;
-}
-
-/** The connection to the template provider as the status document shows it. */
-export interface TemplateClientStatus {
-  readonly upstream: UpstreamState;
-  /** Why the last connection ended or could not be made; null once there is one. */
-  readonly away: string | null;
-  /** What the connection runs over; null while there is none. */
-  readonly connection: Sv2Connection<"template_distribution"> | null;
-  readonly templates: number;
-  /** Unix milliseconds of the newest template and of the newest prevhash; null before the first. */
-  readonly lastTemplateAt: number | null;
-  readonly lastPrevHashAt: number | null;
-}
 
 /** One connection to the provider, from its set-up to its end. */
 interface Link {
@@ -81,6 +53,7 @@ export class TemplateClient implements AsyncDisposable {
   #serving: Link | undefined;
   /** The one that is to serve next, which was told already. */
   #next: Link | undefined;
+  readonly #left = new LeftProviders();
   readonly #reader: TemplateReader;
   #upstream: UpstreamState = { state: "connecting" };
   #away: string | null = null;
@@ -122,6 +95,7 @@ export class TemplateClient implements AsyncDisposable {
     this.#serving?.connection.write(solution).catch((error: unknown) => {
       this.#options.log.error({ error, templateId: solution.templateId.toString() }, "solution not sent");
     });
+    this.#left.submit(solution);
   }
 
   /**
@@ -169,22 +143,27 @@ export class TemplateClient implements AsyncDisposable {
     await connection.write(constraints);
     if (signal.aborted) return;
     const link: Link = { connection, attempt, work: new StandbyWork(), isStanding: false };
-    const end = (): void => {
-      this.#lose(link);
-      void connection[Symbol.asyncDispose]();
-    };
+    const end = (): void => void this.#leave(link);
     signal.addEventListener("abort", end, { once: true });
     this.#links.add(link);
     try {
       this.#consider(link);
       for await (const { message } of connection.messages) {
-        if (signal.aborted) return;
-        this.#onMessage(link, message);
+        if (!signal.aborted) this.#onMessage(link, message);
       }
     } finally {
       signal.removeEventListener("abort", end);
       this.#lose(link);
     }
+  }
+
+  /** Another serves in its place, or nobody needs it. */
+  async #leave(link: Link): Promise<void> {
+    const { connection } = link;
+    const hasServed = this.#serving === link;
+    this.#lose(link);
+    if (hasServed) await this.#left.keep(connection, this.#stopping.signal);
+    await connection[Symbol.asyncDispose]();
   }
 
   /** A link can serve when none does, or when its work is as good. */
