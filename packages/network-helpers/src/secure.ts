@@ -183,7 +183,7 @@ export function breakOnAbort(
 const noiseFaults: Partial<Record<NoiseErrorCode, readonly [NetworkErrorCode, string]>> = {
   "authority-mismatch": [
     "authority-mismatch",
-    "the server's certificate is not signed by the configured authority key; check authority_public_key, or whether somebody sits in between",
+    "the server's certificate is not signed by the authority key in the config; compare that with what the server logs at its start, and if it is right, somebody sits in between",
   ],
   "certificate-expired": [
     "certificate-expired",
