@@ -18,7 +18,8 @@ export const networkErrorCodes = {
   },
   "connection-failed": {
     meaning: "The peer could not be reached, or refused at the transport.",
-    remedy: "Start the peer, or correct host and port. Over Iroh the connection broke below the application: it is dialled again.",
+    remedy:
+      "Start the peer, or correct host and port. Over Iroh the connection broke below the application: it is dialled again.",
   },
   "peer-discovery-failed": {
     meaning: "No address is known for the peer: a name that does not resolve, an endpoint id nobody announces.",
@@ -46,7 +47,8 @@ export const networkErrorCodes = {
   },
   "certificate-expired": {
     meaning: "The peer's certificate is outside its time of validity.",
-    remedy: "Compare the clocks of both machines; a server makes a new certificate by itself well before the old one ends.",
+    remedy:
+      "Compare the clocks of both machines; a server makes a new certificate by itself well before the old one ends.",
   },
   "timed-out": {
     meaning: "A deadline passed.",
@@ -73,11 +75,13 @@ export const networkErrorCodes = {
   },
   "protocol-violation": {
     meaning: "The peer broke the protocol.",
-    remedy: "See that the port is one of Stratum V2 and what software is there. Between two of ours, or repeatedly: report it, with the message.",
+    remedy:
+      "See that the port is one of Stratum V2 and what software is there. Between two of ours, or repeatedly: report it, with the message.",
   },
   "frame-too-large": {
     meaning: "A frame header announced more than its state allows.",
-    remedy: "As for `protocol-violation`: mostly something else than Stratum V2 speaks there, or one side has Noise and the other not.",
+    remedy:
+      "As for `protocol-violation`: mostly something else than Stratum V2 speaks there, or one side has Noise and the other not.",
   },
   "rate-limited": {
     meaning: "The source opens connections faster than allowed.",
@@ -86,11 +90,12 @@ export const networkErrorCodes = {
   "iroh-unavailable": {
     meaning: "The optional package @number0/iroh is not installed or did not load (A15).",
     remedy:
-      "`npm install @number0/iroh@1.1.0`; its binaries exist for linux-x64 (glibc and musl) and darwin-arm64. Elsewhere use `transport = \"tcp\"`, which goes on without it.",
+      '`npm install @number0/iroh@1.1.0`; its binaries exist for linux-x64 (glibc and musl) and darwin-arm64. Elsewhere use `transport = "tcp"`, which goes on without it.',
   },
   "slow-consumer": {
     meaning: "The peer does not read what it is sent.",
-    remedy: "The peer hangs, or its link is far too slow: look there. It is disconnected so that nothing waits without bound.",
+    remedy:
+      "The peer hangs, or its link is far too slow: look there. It is disconnected so that nothing waits without bound.",
   },
 } as const satisfies Readonly<Record<string, NetworkErrorRow>>;
 

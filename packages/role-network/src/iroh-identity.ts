@@ -7,6 +7,7 @@ import {
   loadIdentityKeys,
 } from "@adit/network-helpers/iroh";
 import type { CounterMetric, IrohSettings, ProcessSettings, RoleContext } from "@adit/role-kit";
+import { tell } from "./events.ts";
 import { startNode as startRoleNode } from "./iroh-node.ts";
 import { openLan } from "./lan.ts";
 import { SupervisedNode } from "./supervised-node.ts";
@@ -205,7 +206,7 @@ export class IrohIdentity implements AsyncDisposable {
     if (!isFormer || this.#namedPeers.has(peer) || this.#namedPeers.size >= MAX_NAMED_PEERS) return;
     this.#namedPeers.add(peer);
     const fields = { peer, former: endpointId, current: this.#current?.endpointId, until: this.#untilText() };
-    this.#context.log.warn(fields, "peer dials the former endpoint id: give it the current one");
+    tell(this.#context.log, "peer dials the former endpoint id: give it the current one", fields);
   }
 
   /** Ends the former node when its time is over, and has its key removed. */
@@ -227,7 +228,7 @@ export class IrohIdentity implements AsyncDisposable {
     this.#until = Number.POSITIVE_INFINITY;
     this.#namedPeers.clear();
     await former.end(new Error("the former endpoint id is answered no more"));
-    this.#context.log.info({ endpointId: former.endpointId }, "former endpoint id answered no more");
+    tell(this.#context.log, "former endpoint id answered no more", { endpointId: former.endpointId });
     return true;
   }
 
@@ -240,7 +241,7 @@ export class IrohIdentity implements AsyncDisposable {
     const [current, former] = [this.#current, this.#former];
     const currentTicket = current?.node?.ticket();
     const fields = { current: current?.endpointId, currentTicket, former: former?.endpointId };
-    this.#context.log.info({ ...fields, until: this.#untilText() }, "answering under two endpoint ids");
+    tell(this.#context.log, "answering under two endpoint ids", { ...fields, until: this.#untilText() });
   }
 
   #untilText(): string {

@@ -33,6 +33,7 @@ import {
   version,
 } from "@adit/role-kit";
 import { loadAuthority } from "./authority.ts";
+import { dialEvents, listenEvents, tell } from "./events.ts";
 import { type IdentityNode, IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
 import { PathWatch } from "./path-watch.ts";
@@ -224,7 +225,7 @@ class RoleNetwork implements Network {
       {
         signal,
         dialTimeoutMs: DIAL_TIMEOUT_MS,
-        onEvent: (event) => log.info({ ...event }, "dialling upstream"),
+        onEvent: ({ type, ...fields }) => tell(log, dialEvents[type], fields),
       },
     );
     const security = this.#clientSecurity(upstream, stream.info().transport);
@@ -233,7 +234,7 @@ class RoleNetwork implements Network {
       signal,
       deadlineMs: SETUP_TIMEOUT_MS,
     });
-    if (connection.info().streams === 2) log.info({ peer: connection.peer }, "upstream speaks two streams");
+    if (connection.info().streams === 2) tell(log, "upstream speaks two streams", { peer: connection.peer });
     const tracked: TrackedConnection<P> = new TrackedConnection(connection, this.#metrics.messages, () => {
       if (this.#dialled.delete(tracked)) this.#metrics.ended(tracked.info());
     });
@@ -321,7 +322,7 @@ class RoleNetwork implements Network {
     const dual = dualAlpn(protocol, alpn);
     if (dual === undefined) return [alpn];
     const onFallback = (address: string): void =>
-      this.#context.log.info({ address }, "the upstream knows one stream only, which is used");
+      tell(this.#context.log, "the upstream knows one stream only, which is used", { address });
     return [alpn, { alpn: dual, dial: this.#names.streams === "dual", onFallback }];
   }
 
@@ -406,11 +407,8 @@ class RoleNetwork implements Network {
   #onListenEvent(event: ListenEvent): void {
     this.#metrics.count(event);
     const { type, ...fields } = event;
-    const level = type === "listener-failed" ? "error" : type === "listener-up" ? "info" : "debug";
-    this.#context.log[level](
-      { ...fields, peer: peerText("peer" in event ? event.peer : "") },
-      type.replaceAll("-", " "),
-    );
+    const peer = peerText("peer" in event ? event.peer : "");
+    tell(this.#context.log, listenEvents[type], { ...fields, peer });
   }
 }
 

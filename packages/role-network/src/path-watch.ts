@@ -1,5 +1,6 @@
 import type { ConnectionInfo } from "@adit/network-helpers";
 import type { CounterMetric, MetricsRegister, RoleContext } from "@adit/role-kit";
+import { tell } from "./events.ts";
 
 /**
  * Notices when a live Iroh connection goes another way than before: over a relay, or directly. Iroh's binding tells nobody
@@ -29,7 +30,7 @@ export class PathWatch {
       this.#paths.set(id, path);
       if (from === undefined || from === path) continue;
       this.#changes.inc({ from, to: path });
-      this.#log.info({ connection: id, peer, from, to: path, rttMs }, "iroh path changed");
+      tell(this.#log, "iroh path changed", { connection: id, peer, from, to: path, rttMs });
     }
   }
 }
