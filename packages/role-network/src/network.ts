@@ -37,6 +37,7 @@ import { dialEvents, listenEvents, tell } from "./events.ts";
 import { type IdentityNode, IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
 import { PathWatch } from "./path-watch.ts";
+import { ReconnectMeter, upstreamKey } from "./reconnect-meter.ts";
 import { rpcNeedsIroh, serveRpc } from "./rpc/serve-rpc.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
 import { connectionStatus, listenerStatus, type NetworkStatus } from "./status.ts";
@@ -172,6 +173,7 @@ class RoleNetwork implements Network {
   readonly #names: Pick<IrohSettings, "alpn" | "streams">;
   readonly #tcp: Transport = tcp();
   readonly #metrics: NetworkMetrics;
+  readonly #reconnects: ReconnectMeter;
   readonly #dialled = new Set<LiveConnection & Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
   readonly #accepted = new Set<LiveConnection>();
   readonly #listening = new Set<Sv2Listeners>();
@@ -185,6 +187,7 @@ class RoleNetwork implements Network {
     this.#iroh = iroh;
     this.#names = names;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
+    this.#reconnects = new ReconnectMeter(context.metrics);
     const paths = new PathWatch(context.metrics, context.log);
     if (iroh !== undefined) {
       this.#watching = setInterval(() => paths.look(this.#live().map(({ info }) => info)), PATH_LOOK_MS).unref();
@@ -218,6 +221,7 @@ class RoleNetwork implements Network {
     signal: AbortSignal,
   ): Promise<Sv2Connection<P>> {
     const { log } = this.#context;
+    const key = upstreamKey(hello.protocol, upstream);
     const iroh = this.#irohTransport(hello.protocol, upstream.encryption);
     const stream = await dialUpstream(
       upstream,
@@ -236,9 +240,12 @@ class RoleNetwork implements Network {
     });
     if (connection.info().streams === 2) tell(log, "upstream speaks two streams", { peer: connection.peer });
     const tracked: TrackedConnection<P> = new TrackedConnection(connection, this.#metrics.messages, () => {
-      if (this.#dialled.delete(tracked)) this.#metrics.ended(tracked.info());
+      if (!this.#dialled.delete(tracked)) return;
+      this.#metrics.ended(tracked.info());
+      this.#reconnects.ended(key);
     });
     this.#dialled.add(tracked);
+    this.#reconnects.connected(key, upstream.transport);
     return tracked;
   }
 
