@@ -38,6 +38,17 @@ export const networkEvents = {
     fields: ["endpointId", "addresses", "relay", "lanDiscovery"],
     meaning: "The node has its UDP ports.",
   },
+  "iroh relay reached": {
+    level: "info",
+    fields: ["endpointId", "relays"],
+    meaning: "Peers that know the endpoint id and a relay get to this node.",
+  },
+  "iroh relay not reached": {
+    level: "warn",
+    fields: ["endpointId", "afterMs"],
+    meaning:
+      "They do not, yet. The relay is down or turns the `auth_token` away, its certificate is none that is trusted publicly, or a firewall keeps this machine from it.",
+  },
   "iroh node not started": {
     level: "error",
     fields: ["error", "retryInMs"],

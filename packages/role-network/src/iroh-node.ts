@@ -1,6 +1,7 @@
 import { describeSteps, IrohNodeManager, type LanDiscovery } from "@adit/network-helpers/iroh";
 import type { IrohSettings, RoleContext } from "@adit/role-kit";
 import { tell } from "./events.ts";
+import { tellRelays } from "./relay-watch.ts";
 
 /** How one node of a role is started. */
 export interface RoleNodeOptions {
@@ -38,5 +39,6 @@ export async function startNode({ settings, context, ...own }: RoleNodeOptions):
     relay: relays,
     lanDiscovery,
   });
+  if (relay !== "disabled") void tellRelays(node, log);
   return node;
 }
