@@ -3,6 +3,7 @@ import { DECLARE_TX_DATA, maxPayloadOf, type SetupConnection } from "@adit/codec
 import { NetworkError, type Sv2Connection, type Sv2Server, systemEntropy } from "@adit/network-helpers";
 import type { NoiseCrypto } from "@adit/noise";
 import { peerText, type RoleContext } from "@adit/role-kit";
+import { Downstreams, moveTarget, type ReconnectTarget } from "@adit/role-network";
 import type { DeclaredBlock } from "./core/declared-job.ts";
 import type { CheckVerdict, ConnectionId, DeclaratorEffect, DeclaratorInput } from "./core/effects.ts";
 import { JobDeclarator } from "./core/job-declarator.ts";
@@ -51,6 +52,8 @@ export class JobDeclaratorServer implements AsyncDisposable {
   readonly #totals: DeclaratorTotals = { tokens: 0, declared: 0, refusedByCode: new Map(), solvedBlocks: 0 };
   readonly #connections = new Map<ConnectionId, Connection>();
   readonly #frameTimeoutSecs: number;
+  readonly #downstreams: Downstreams<"job_declaration">;
+  readonly #moveTo: ReconnectTarget | undefined;
   readonly #going = new Set<Promise<void>>();
   readonly #ticking: NodeJS.Timeout;
   readonly #fail: (error: unknown) => void;
@@ -62,6 +65,8 @@ export class JobDeclaratorServer implements AsyncDisposable {
     this.#network = network;
     this.#frameTimeoutSecs = settings.limits.frameTimeoutSecs;
     this.#ports = ports;
+    this.#downstreams = new Downstreams("job_declaration", ports.log);
+    this.#moveTo = moveTarget(settings.moveClientsTo);
     this.server = jobDeclarationServer(settings.fullTemplateModeRequired);
     const minter = new TokenMinter({
       ...options,
@@ -93,11 +98,16 @@ export class JobDeclaratorServer implements AsyncDisposable {
   async serve(connection: Connection): Promise<void> {
     const { id, setup } = connection;
     this.#connections.set(id, connection);
+    const leave = this.#downstreams.enter((frame) => this.#track(connection.writeFrames([frame]).catch(() => {})));
     try {
       this.#step({ type: "connected", connection: id, declaresTxData: (setup.flags & DECLARE_TX_DATA) !== 0 });
-      for await (const { message } of connection.messages) this.#step({ type: "message", connection: id, message });
+      for await (const { message } of connection.messages) {
+        this.#downstreams.heard();
+        this.#step({ type: "message", connection: id, message });
+      }
     } finally {
       this.#connections.delete(id);
+      leave();
       this.#step({ type: "disconnected", connection: id });
     }
   }
@@ -125,6 +135,15 @@ export class JobDeclaratorServer implements AsyncDisposable {
   /** Its part of a status document. */
   status(): DeclaratorStatus {
     return declaratorStatus({ core: this.#core, nodes: this.#nodes, network: this.#network }, this.#totals);
+  }
+
+  /**
+   * When the server stops: asks the clients to connect elsewhere, if the config names an elsewhere, and serves them until they
+   * have gone. For those that are left everything that came is answered: tokens, and declarations under way.
+   */
+  async takeLeave(): Promise<void> {
+    const isBusy = (): boolean => this.#core.pending > 0 || this.#core.waiting > 0 || this.#going.size > 0;
+    await this.#downstreams.takeLeave(this.#moveTo, isBusy);
   }
 
   /** Stops the clock and the nodes once blocks that were begun are on their way. */

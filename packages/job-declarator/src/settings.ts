@@ -1,7 +1,7 @@
 import type { Network } from "@adit/bitcoin";
 import { followedNodeSettings, nodesProblems, nodesSettings } from "@adit/bitcoin-node";
 import { address, transportKind } from "@adit/role-kit";
-import { type ListenLimitSettings, listenLimits, type ServerSettings } from "@adit/role-network";
+import { type ListenLimitSettings, listenLimits, moveTo, type ServerSettings } from "@adit/role-network";
 import { z } from "zod";
 import type { DeclaratorLimits } from "./core/limits.ts";
 
@@ -99,6 +99,7 @@ export const declaratorNodes = z
 export type DeclaratorNodeSettings = z.output<typeof declaratorNodes>;
 
 const declaratorFields = {
+  moveClientsTo: moveTo("job-declarator clients", "jd-server"),
   fullTemplateModeRequired: z
     .boolean()
     .default(false)
@@ -116,6 +117,8 @@ export const declaratorSettings: typeof declaratorFields = declaratorFields;
 
 /** How a job-declarator server works, as its config says. */
 export interface DeclaratorSettings {
+  /** Where clients are asked to connect when the server stops. */
+  readonly moveClientsTo?: string;
   readonly fullTemplateModeRequired: boolean;
   readonly tokenTimeoutSecs: number;
   /** Absent only inside a pool, which then tells the tip. */

@@ -8,7 +8,6 @@ export {
   extensionSettings,
   type MiningSettings,
   miningListener,
-  moveTarget,
   toServerOptions,
 } from "./mining-settings.ts";
 export { type CloseCause, MiningShell, type MiningShellOptions } from "./mining-shell.ts";
@@ -17,11 +16,12 @@ export {
   TemplateClient,
   type TemplateClientOptions,
   type TemplateClientStatus,
-  type TemplateEvent,
 } from "./template-client.ts";
 export {
   notSupported,
   type Sv2Tp,
+  templateProviderKeys,
   templateProviderType,
   templateProviderUpstream,
 } from "./template-provider-settings.ts";
+export type { TemplateEvent } from "./template-reader.ts";

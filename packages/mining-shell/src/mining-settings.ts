@@ -8,8 +8,7 @@ import {
   WORKER_HASHRATE_TRACKING,
 } from "@adit/codec";
 import type { Sv2Server } from "@adit/network-helpers";
-import { address, splitAddress } from "@adit/role-kit";
-import { isIrohPeer, type ReconnectTarget } from "@adit/role-network";
+import { moveTo } from "@adit/role-network";
 import { z } from "zod";
 import { type MiningLimitSettings, toChannelLimits } from "./mining-limits.ts";
 
@@ -33,30 +32,9 @@ const channels = {
     .max(1e20)
     .default(1e9)
     .describe("weakest miner that shares_per_minute is still reached for, in H/s: sets the lowest difficulty"),
-  moveMinersTo: z
-    .exactOptional(
-      z
-        .string()
-        .max(255)
-        .refine(isReconnectTarget, "expected host:port, an Iroh endpoint id (64 hex digits) or an Iroh ticket"),
-    )
-    .describe(
-      "where miners are asked to connect when this role stops: host:port, or an Iroh endpoint id or ticket, of a server with the same authority key; absent: here again",
-    ),
+  moveMinersTo: moveTo("miners", "server"),
   versionRollingAllowed: z.boolean().default(true).describe("whether miners may roll the version bits of BIP323"),
 } as const;
-
-/** Where miners are asked to connect when the role stops; undefined for where they are. */
-export function moveTarget({ moveMinersTo }: Pick<ChannelSettings, "moveMinersTo">): ReconnectTarget | undefined {
-  if (moveMinersTo === undefined) return undefined;
-  if (isIrohPeer(moveMinersTo)) return { newHost: moveMinersTo, newPort: 0 };
-  const { host, port } = splitAddress(moveMinersTo);
-  return { newHost: host, newPort: port };
-}
-
-function isReconnectTarget(text: string): boolean {
-  return isIrohPeer(text) || address.safeParse(text).success;
-}
 
 /** Keys of every role that serves miners: how their channels are run. Spread into its shape. */
 export const channelSettings: typeof channels = channels;

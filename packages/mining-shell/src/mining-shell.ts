@@ -1,8 +1,8 @@
 import type { OutboundLimits } from "@adit/channels";
 import { dialect, type MiningMessage, mining, readWorkerIdentity } from "@adit/codec";
-import { type Received, type Sv2Connection, within } from "@adit/network-helpers";
+import type { Received, Sv2Connection } from "@adit/network-helpers";
 import { peerFields, type RoleContext } from "@adit/role-kit";
-import type { ReconnectTarget } from "@adit/role-network";
+import { Downstreams, type ReconnectTarget } from "@adit/role-network";
 import { isMinerEffect, type MinerEffect, type MiningCore } from "./core.ts";
 import { MinerConnection } from "./miner-connection.ts";
 
@@ -31,8 +31,6 @@ export interface MiningShellOptions<Input, Effect> {
 const encoder = dialect("mining");
 /** The drain of a connection that does not read ends after this. */
 const DRAIN_MS = 3_000;
-/** Miners that were asked to connect elsewhere have this long: a dial, a handshake and a first job there. */
-const LEAVE_MS = 5_000;
 
 /**
  * The shell around a mining core: feeds it what miners and the rest of the role say, one input at a time, and performs
@@ -43,12 +41,12 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
   readonly #clock = steadyClock();
   readonly #miners = new Map<number, MinerConnection>();
   readonly #writing = new Set<Promise<void>>();
+  readonly #downstreams: Downstreams<"mining">;
   #draining = false;
-  /** Called when the last miner has gone. */
-  #onEmpty: (() => void) | undefined;
 
   constructor(options: MiningShellOptions<Input, Effect>) {
     this.#options = options;
+    this.#downstreams = new Downstreams("mining", options.log);
   }
 
   /** Serves one miner until its connection ends. The caller owns the connection. */
@@ -56,6 +54,7 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
     if (this.#draining) return;
     const miner = new MinerConnection(connection, this.#options.outbound);
     this.#miners.set(miner.id, miner);
+    const leave = this.#downstreams.enter((frame) => miner.notify(frame));
     const writing = miner.write();
     this.#writing.add(writing);
     try {
@@ -66,7 +65,7 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
       await writing;
       this.#writing.delete(writing);
       this.#miners.delete(miner.id);
-      if (this.#miners.size === 0) this.#onEmpty?.();
+      leave();
     }
   }
 
@@ -92,7 +91,7 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
    */
   async drain(settled: () => Promise<void>, elsewhere?: ReconnectTarget): Promise<void> {
     const farewell = encoder.encode({ name: "Reconnect", newHost: "", newPort: 0, ...elsewhere });
-    if (elsewhere !== undefined) await this.#sendAway(farewell);
+    if (elsewhere !== undefined) await this.#downstreams.sendAway(elsewhere);
     this.#draining = true;
     await settled();
     // The longest wait for an acknowledgement is over now, whatever the clock says.
@@ -103,17 +102,6 @@ export class MiningShell<Input, Effect extends { readonly type: string }> {
     }, DRAIN_MS);
     await Promise.allSettled(this.#writing);
     clearTimeout(late);
-  }
-
-  async #sendAway(farewell: Uint8Array): Promise<void> {
-    for (const miner of this.#miners.values()) miner.notify(farewell);
-    this.#options.log.info({ connections: this.#miners.size }, "miners asked to connect elsewhere");
-    const gone = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-      if (this.#miners.size === 0) resolve();
-    });
-    await within(LEAVE_MS, gone);
-    this.#options.log.info({ connections: this.#miners.size }, "miners left, but for these");
   }
 
   #handle(input: Parameters<MiningCore<Input, Effect>["handle"]>[0], now = this.#clock()): void {

@@ -1,40 +1,30 @@
-import type {
-  CoinbaseOutputConstraints,
-  DialectMessage,
-  NewTemplate,
-  SubmitSolution,
-  TemplateSetNewPrevHash,
-} from "@adit/codec";
-import type { Sv2Connection, UpstreamPolicy } from "@adit/network-helpers";
-import { peerText, type RoleContext, type UpstreamSettings } from "@adit/role-kit";
+import type { CoinbaseOutputConstraints, DialectMessage, SubmitSolution } from "@adit/codec";
+import type { ChoicePlan, Sv2Connection, UpstreamPolicy } from "@adit/network-helpers";
+import { type RoleContext, type UpstreamSettings } from "@adit/role-kit";
 import {
   type Attempt,
+  type ClientHello,
+  checkRoutes,
   type DialledUpstream,
+  type KeptConnection,
   keepConnected,
   type Network,
+  type ReconnectNews,
+  RouteBook,
+  reconnectReport,
+  reconnectUpstream,
   transportsTo,
   type UpstreamState,
 } from "@adit/role-network";
+import { StandbyWork } from "./standby-work.ts";
+import { type TemplateEvent, TemplateReader } from "./template-reader.ts";
 
-/** Questions that may wait for their answers; a provider that never answers makes the oldest be given up. */
-const MAX_ASKED = 64;
-
-/** What comes from the template provider, in order. Byte fields are views: copy what is kept. */
-export type TemplateEvent =
-  | { readonly type: "provider-connected" }
-  /** The connection has ended. Questions that were not answered on it will not be. */
-  | { readonly type: "provider-lost" }
-  | { readonly type: "template"; readonly template: NewTemplate }
-  | { readonly type: "prev-hash"; readonly prevHash: TemplateSetNewPrevHash }
-  /** The transactions of a template, all but the coinbase, in the order of the block (spec 7.5). */
-  | {
-      readonly type: "transaction-data";
-      readonly templateId: bigint;
-      readonly excessData: Uint8Array;
-      readonly transactionList: readonly Uint8Array[];
-    }
-  /** The provider does not give a template's transactions; the code is the peer's own text (spec 7.6). */
-  | { readonly type: "transaction-data-refused"; readonly templateId: bigint; readonly errorCode: string };
+const HELLO: ClientHello<"template_distribution"> = {
+  protocol: "template_distribution",
+  flags: 0,
+  requestExtensions: [],
+  requiredExtensions: [],
+};
 
 /** What a {@link TemplateClient} works with. */
 export interface TemplateClientOptions {
@@ -47,6 +37,7 @@ export interface TemplateClientOptions {
   /** Called whenever what {@link TemplateClient.status} says of the connection changed. */
   readonly onChange: () => void;
   readonly log: RoleContext["log"];
+  readonly metrics: RoleContext["metrics"];
   /** Unix milliseconds. */
   readonly now: () => number;
 }
@@ -64,32 +55,54 @@ export interface TemplateClientStatus {
   readonly lastPrevHashAt: number | null;
 }
 
-/** A role's connection to its template provider: made again whenever it is lost, until this is disposed. */
+/** One connection to the provider, from its set-up to its end. */
+interface Link {
+  readonly connection: Sv2Connection<"template_distribution">;
+  readonly attempt: Attempt;
+  readonly work: StandbyWork;
+  /** Whether it has asked to serve. */
+  isStanding: boolean;
+}
+
+/**
+ * A role's connection to its template provider: made again whenever it is lost, until this is disposed. As long as one
+ * serves, another takes its place only with work on a tip that is as high, so that nobody ever mines on an older one.
+ */
 export class TemplateClient implements AsyncDisposable {
   readonly #options: TemplateClientOptions;
   readonly #stopping = new AbortController();
-  /** The ways to the provider, in order of preference. */
-  readonly #routes: readonly DialledUpstream[];
-  readonly #running: Promise<void>;
-  #connection: Sv2Connection<"template_distribution"> | undefined;
-  /** Templates whose transactions the connection was asked for and has not answered, oldest first. */
-  readonly #asked = new Set<bigint>();
+  readonly #book = new RouteBook<UpstreamSettings, "tcp" | "iroh">(transportsTo);
+  readonly #kept: KeptConnection;
+  /** The ways to the provider, by their ids. */
+  #routes: ReadonlyMap<number, DialledUpstream> = new Map();
+  readonly #report: ReturnType<typeof reconnectReport>;
+  readonly #links = new Set<Link>();
+  /** The one whose work is told. */
+  #serving: Link | undefined;
+  /** The one that is to serve next, which was told already. */
+  #next: Link | undefined;
+  readonly #reader: TemplateReader;
   #upstream: UpstreamState = { state: "connecting" };
   #away: string | null = null;
-  #templates = 0;
-  #lastTemplateAt: number | null = null;
-  #lastPrevHashAt: number | null = null;
 
   /** Starts to dial at once. */
   constructor(options: TemplateClientOptions) {
     this.#options = options;
-    const { upstream } = options;
-    this.#routes = transportsTo(upstream).map((transport) => ({ ...upstream, transport }));
-    this.#running = keepConnected({
-      routes: this.#routes.length,
-      policy: options.policy,
+    const { log, metrics } = options;
+    this.#reader = new TemplateReader(options);
+    this.#report = reconnectReport(
+      log,
+      metrics.counter({
+        name: "sv2_template_client_reconnects_total",
+        help: "Requests of the template provider to connect elsewhere, by what became of them",
+        labels: ["result"],
+      }),
+    );
+    this.#kept = keepConnected({
+      plan: this.#plan(options),
       attempt: (attempt) => this.#attempt(attempt),
       onState: (state) => this.#onState(state),
+      onReconnect: (news) => this.#onReconnect(news),
       signal: this.#stopping.signal,
     });
   }
@@ -99,16 +112,14 @@ export class TemplateClient implements AsyncDisposable {
     return {
       upstream: this.#upstream,
       away: this.#away,
-      connection: this.#connection ?? null,
-      templates: this.#templates,
-      lastTemplateAt: this.#lastTemplateAt,
-      lastPrevHashAt: this.#lastPrevHashAt,
+      connection: this.#serving?.connection ?? null,
+      ...this.#reader.counts,
     };
   }
 
   /** Sends a solution now. Without a connection, or on one that breaks, it is lost: the block ledger offers it again. */
   submit(solution: SubmitSolution): void {
-    this.#connection?.write(solution).catch((error: unknown) => {
+    this.#serving?.connection.write(solution).catch((error: unknown) => {
       this.#options.log.error({ error, templateId: solution.templateId.toString() }, "solution not sent");
     });
   }
@@ -118,91 +129,115 @@ export class TemplateClient implements AsyncDisposable {
    * nothing is asked, and `provider-lost` ends every question that waits. An answer that nobody waits for is no event.
    */
   requestTransactionData(templateId: bigint): void {
-    if (this.#connection === undefined) return;
-    this.#asked.add(templateId);
-    for (const oldest of this.#asked) {
-      if (this.#asked.size <= MAX_ASKED) break;
-      this.#asked.delete(oldest);
-    }
-    this.#connection.write({ name: "RequestTransactionData", templateId }).catch((error: unknown) => {
+    if (this.#serving === undefined) return;
+    this.#reader.asked(templateId);
+    this.#serving.connection.write({ name: "RequestTransactionData", templateId }).catch((error: unknown) => {
       this.#options.log.debug({ error, templateId: templateId.toString() }, "transactions not asked for");
     });
+  }
+
+  /**
+   * Another provider or policy is in force. The one that serves does until the other's work can take its place.
+   *
+   * @throws NetworkError `iroh-unavailable` when it is reached over Iroh and the process was started without.
+   */
+  replace(provider: Pick<TemplateClientOptions, "upstream" | "policy">): void {
+    checkRoutes(this.#options.network, [provider.upstream]);
+    this.#kept.replace(this.#plan(provider));
   }
 
   /** Sends what is written, then closes the connection for good. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping.abort();
-    await this.#connection?.[Symbol.asyncDispose]();
-    await this.#running;
+    await this.#serving?.connection[Symbol.asyncDispose]();
+    await this.#kept.ended;
   }
 
-  async #attempt({ route, signal, stand, connected }: Attempt): Promise<void> {
-    const { network, constraints, onEvent } = this.#options;
-    const upstream = this.#routes[route];
-    if (upstream === undefined) throw new RangeError(`there is no route ${route}`);
-    const hello = {
-      protocol: "template_distribution",
-      flags: 0,
-      requestExtensions: [],
-      requiredExtensions: [],
-    } as const;
-    await using connection = await network.dial(upstream, hello, { signal });
-    await stand();
+  #plan({ upstream, policy }: Pick<TemplateClientOptions, "upstream" | "policy">): ChoicePlan {
+    const routes = this.#book.routesTo([upstream]);
+    this.#routes = new Map(routes.map(({ id, entry, way }) => [id, { ...entry, transport: way }]));
+    return { routes, policy };
+  }
+
+  async #attempt(attempt: Attempt): Promise<void> {
+    const { network, constraints } = this.#options;
+    const { route, to, signal } = attempt;
+    const known = this.#routes.get(route);
+    if (known === undefined) throw new RangeError(`there is no route ${route}`);
+    const upstream = to === undefined ? known : reconnectUpstream(known, to);
+    await using connection = await network.dial(upstream, HELLO, { signal });
     await connection.write(constraints);
     if (signal.aborted) return;
-    this.#connection = connection;
-    connected();
-    onEvent({ type: "provider-connected" });
-    const end = (): void => void connection[Symbol.asyncDispose]();
+    const link: Link = { connection, attempt, work: new StandbyWork(), isStanding: false };
+    const end = (): void => {
+      this.#lose(link);
+      void connection[Symbol.asyncDispose]();
+    };
     signal.addEventListener("abort", end, { once: true });
+    this.#links.add(link);
     try {
+      this.#consider(link);
       for await (const { message } of connection.messages) {
         if (signal.aborted) return;
-        this.#onMessage(message);
+        this.#onMessage(link, message);
       }
     } finally {
       signal.removeEventListener("abort", end);
-      this.#connection = undefined;
-      this.#asked.clear();
-      onEvent({ type: "provider-lost" });
+      this.#lose(link);
     }
   }
 
-  #onMessage(message: DialectMessage<"template_distribution">): void {
-    const { onEvent, log, now } = this.#options;
-    switch (message.name) {
-      case "NewTemplate":
-        this.#templates += 1;
-        this.#lastTemplateAt = now();
-        log.debug({ templateId: message.templateId.toString(), future: message.futureTemplate }, "template received");
-        onEvent({ type: "template", template: message });
-        return;
-      case "SetNewPrevHash":
-        this.#lastPrevHashAt = now();
-        log.debug({ templateId: message.templateId.toString() }, "prevhash received");
-        onEvent({ type: "prev-hash", prevHash: message });
-        return;
-      case "RequestTransactionDataSuccess": {
-        const { templateId, excessData, transactionList } = message;
-        if (!this.#asked.delete(templateId)) return this.#ignore(message.name);
-        log.debug({ templateId: templateId.toString(), count: transactionList.length }, "transactions received");
-        onEvent({ type: "transaction-data", templateId, excessData, transactionList });
-        return;
-      }
-      case "RequestTransactionDataError": {
-        const { templateId, errorCode } = message;
-        if (!this.#asked.delete(templateId)) return this.#ignore(message.name);
-        log.debug({ templateId: templateId.toString(), errorCode: peerText(errorCode) }, "transactions refused");
-        onEvent({ type: "transaction-data-refused", templateId, errorCode });
-        return;
-      }
-      default:
-        this.#ignore(message.name);
-    }
+  /** A link can serve when none does, or when its work is as good. */
+  #consider(link: Link): void {
+    const serving = this.#serving?.work;
+    if (link.isStanding || (serving !== undefined && !link.work.reaches(serving))) return;
+    link.isStanding = true;
+    link.attempt.stand().then(
+      () => this.#serve(link),
+      () => {},
+    );
   }
 
-  #ignore(message: string): void {
-    this.#options.log.debug({ message }, "message of the template provider ignored");
+  #serve(link: Link): void {
+    if (!this.#links.has(link)) return;
+    this.#serving = link;
+    this.#next = undefined;
+    link.attempt.connected();
+    this.#options.onEvent({ type: "provider-connected" });
+    for (const message of link.work.messages) this.#tell(message);
+  }
+
+  /** A link is over: it has ended, or another is to serve in its place. */
+  #lose(link: Link): void {
+    if (!this.#links.delete(link)) return;
+    if (this.#serving === link || this.#next === link) {
+      this.#serving = undefined;
+      this.#reader.lost();
+      this.#next = [...this.#links].find(({ isStanding, work }) => isStanding && work.isThere);
+      this.#options.onEvent({ type: "provider-lost", isReplaced: this.#next !== undefined });
+      for (const other of this.#links) this.#consider(other);
+    }
+    link.attempt.left();
+  }
+
+  #onMessage(link: Link, message: DialectMessage<"template_distribution">): void {
+    if (message.name === "NewTemplate" || message.name === "SetNewPrevHash") {
+      link.work.add(message);
+      if (link !== this.#serving) return this.#consider(link);
+    } else if (message.name === "Reconnect") {
+      return link.attempt.asked({ newHost: message.newHost, newPort: message.newPort });
+    }
+    if (link === this.#serving) this.#tell(message);
+  }
+
+  #tell(message: DialectMessage<"template_distribution">): void {
+    const event = this.#reader.read(message);
+    if (event !== undefined) this.#options.onEvent(event);
+  }
+
+  #onReconnect(news: ReconnectNews): void {
+    const { transport = "tcp", address, endpointId } = this.#routes.get(news.route) ?? {};
+    this.#report(news, { upstream: "template provider", transport, address: address ?? endpointId });
   }
 
   #onState(state: UpstreamState): void {
@@ -220,7 +255,7 @@ export class TemplateClient implements AsyncDisposable {
         log.debug("dialling the template provider");
         return;
       case "connected":
-        log.info({ peer: this.#connection?.peer }, "template provider connected");
+        log.info({ peer: this.#serving?.connection.peer }, "template provider connected");
         return;
       case "waiting":
         log.warn({ reason: state.reason, retryInMs: Math.round(state.retryInMs) }, "template provider away");

@@ -1,5 +1,6 @@
 import { decodeAuthorityPublicKey } from "@adit/noise";
 import { checkUpstream, splitAddress, type UpstreamSettings, upstreamSettings } from "@adit/role-kit";
+import { upstreamKeys } from "@adit/role-network";
 import { z } from "zod";
 
 const fields = z.strictObject({
@@ -34,6 +35,12 @@ export function templateProviderType(
     })
     .describe("where templates come from");
 }
+
+/** The keys of the template provider's table, in the file's spelling: {@link TemplateClient.replace} takes them over. */
+export const templateProviderKeys: readonly string[] = [
+  ...upstreamKeys("template_provider_type.Sv2Tp"),
+  "template_provider_type.Sv2Tp.public_key",
+];
 
 /** The template provider as every upstream is written: host and port apart, one name for its key. */
 export function templateProviderUpstream({ publicKey, ...upstream }: Sv2Tp): UpstreamSettings {

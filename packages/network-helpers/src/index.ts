@@ -1,6 +1,7 @@
 export { acceptSv2, type Sv2Server } from "./accept-sv2.ts";
 export { Backoff, pause } from "./backoff.ts";
 export type { ByteStream, Listener, StreamInfo, Transport } from "./byte-stream.ts";
+export { type ChoiceDecision, ChoiceDecisions, type ChoiceReason, type InUse } from "./choice-decision.ts";
 export { aborted, Deadline, within } from "./deadline.ts";
 export { type DialSv2Options, dialSv2, type Sv2Client } from "./dial-sv2.ts";
 export { abortError, NetworkError, type NetworkErrorCode, printable } from "./errors.ts";
@@ -30,6 +31,7 @@ export {
 } from "./serve-sv2.ts";
 export { defaultListenLimits, type ListenLimits, type RefusalReason } from "./source-limits.ts";
 export type { Received, Sv2Connection, Sv2Reader, Sv2Writer } from "./sv2-connection.ts";
+export { TokenBucket } from "./token-bucket.ts";
 export {
   type DialEvent,
   type DialUpstreamOptions,
@@ -37,15 +39,5 @@ export {
   type UpstreamAddress,
   type UpstreamTransports,
 } from "./upstream.ts";
-export {
-  type ChoiceDecision,
-  ChoiceDecisions,
-  type ChoiceReason,
-  defaultUpstreamPolicy,
-  type InUse,
-  type RouteFailure,
-  type RouteState,
-  UpstreamChoice,
-  type UpstreamChoiceOptions,
-  type UpstreamPolicy,
-} from "./upstream-choice.ts";
+export { type ChoicePlan, type RouteFailure, UpstreamChoice, type UpstreamChoiceOptions } from "./upstream-choice.ts";
+export { defaultUpstreamPolicy, type KnownRoute, type RouteState, type UpstreamPolicy } from "./upstream-route.ts";

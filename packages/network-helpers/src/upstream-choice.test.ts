@@ -1,51 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  type ChoiceDecision,
-  ChoiceDecisions,
-  defaultUpstreamPolicy,
-  type RouteFailure,
-  UpstreamChoice,
-  type UpstreamChoiceOptions,
-} from "./upstream-choice.ts";
-
-type Decision = ChoiceDecision<"connection-lost">;
-
-const policy = { ...defaultUpstreamPolicy, retryMinMs: 5000, retryMaxMs: 300_000 };
-
-/** A choice among upstreams of one route each, with a clock, and jitter that always draws the middle. */
-function started(upstreams: number, changes: Partial<UpstreamChoiceOptions> = {}) {
-  let now = 0;
-  const routes = Array.from({ length: upstreams }, (_, upstream) => ({ upstream }));
-  const choice = new UpstreamChoice<"connection-lost">(
-    { routes, policy, soloAfterMs: 5000, random: () => 0.5, ...changes },
-    0,
-  );
-  const decisions: Decision[] = [];
-  return {
-    choice,
-    ready: (route: number) => brief(choice.ready(route, now)),
-    failed: (route: number, nature: Partial<RouteFailure<"connection-lost">> = {}) =>
-      brief(choice.failed(route, { code: "connection-lost", ...nature }, now)),
-    wanted: () => brief(choice.wanted(now)),
-    /** Seconds go by, one tick each. */
-    wait: (seconds: number) => {
-      decisions.length = 0;
-      for (let second = 0; second < seconds; second += 1) {
-        now += 1000;
-        decisions.push(...choice.tick(now));
-      }
-      return brief(decisions);
-    },
-    start: () => brief(choice.tick(now)),
-  };
-}
-
-function brief(decisions: readonly Decision[]): readonly string[] {
-  return decisions.map((decision) => {
-    if (decision.type === "use") return `${decision.from} -> ${decision.to}: ${decision.reason}`;
-    return `${decision.type} ${decision.route}`;
-  });
-}
+import { ChoiceDecisions } from "./choice-decision.ts";
+import { choicePolicy as policy, startedChoice as started } from "./testing/started-choice.ts";
 
 describe("at the start", () => {
   test("upstreams are dialled in order, and the first that is ready is used", () => {
@@ -198,7 +153,11 @@ describe("a role that cannot do without an upstream", () => {
 });
 
 describe("two routes to one upstream", () => {
-  const routes = [{ upstream: 0 }, { upstream: 0 }, { upstream: 1 }];
+  const routes = [
+    { id: 0, upstream: 0 },
+    { id: 1, upstream: 0 },
+    { id: 2, upstream: 1 },
+  ];
 
   test("are raced: the second begins when the first has taken its head start, and the first wins when it comes", () => {
     const { start, wait, ready } = started(0, { routes });
@@ -227,7 +186,11 @@ describe("two routes to one upstream", () => {
 });
 
 describe("an upstream that stands and does not deliver", () => {
-  const routes = [{ upstream: 0 }, { upstream: 0 }, { upstream: 1 }];
+  const routes = [
+    { id: 0, upstream: 0 },
+    { id: 1, upstream: 0 },
+    { id: 2, upstream: 1 },
+  ];
   const unworthy = { blames: "upstream", unworthy: true } as const;
   const must = { routes, soloAfterMs: undefined };
 

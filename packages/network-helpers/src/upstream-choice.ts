@@ -1,57 +1,16 @@
+import type { ChoiceDecision, ChoiceReason, InUse } from "./choice-decision.ts";
 import { TokenBucket } from "./token-bucket.ts";
+import { type KnownRoute, type RouteState, type UpstreamPolicy, UpstreamRoute } from "./upstream-route.ts";
 
-/** What is used: a route by its place, what a role does without any upstream (`solo`, if it can), or nothing yet. */
-export type InUse = number | "solo" | "nothing";
-
-/** Why another is used, besides the codes of failures. */
-export type ChoiceReason =
-  /** The first one that was ready. */
-  | "start"
-  /** There are no upstreams. */
-  | "solo-mode"
-  /** At the start, no upstream was ready in time. */
-  | "no-upstream-ready"
-  /** An upstream is ready again, after a time without. */
-  | "upstream-ready"
-  /** A route before the one in use is ready again. */
-  | "better-upstream-ready";
-
-/** What is to be done, in order. */
-export type ChoiceDecision<Code extends string> =
-  /** Begin a session over this route, and say whether it got ready or failed. */
-  | { readonly type: "dial"; readonly route: number }
-  /** Use another from now on. */
-  | { readonly type: "use"; readonly from: InUse; readonly to: InUse; readonly reason: ChoiceReason | Code }
-  /** A session that nothing is wrong with is not needed any more. */
-  | { readonly type: "release"; readonly route: number };
-
-/** How patient a choice is. Times in milliseconds. */
-export interface UpstreamPolicy {
-  /** A dial that takes longer is not waited for before the next route is dialled; 0 dials all at once. */
-  readonly headStartMs: number;
-  /** Bound of the first rest after a failure, and the longest: it doubles in between, and each rest is anywhere below it. */
-  readonly retryMinMs: number;
-  readonly retryMaxMs: number;
-  /** How long a route that failed in use must be ready before it is trusted again; doubles with each time. */
-  readonly holdDownMs: number;
-  /** Ready for this long, a route is one that works: what was before counts no more, and no hold-down is longer. */
-  readonly steadyMs: number;
+/** What an {@link UpstreamChoice} chooses among, and how. */
+export interface ChoicePlan {
+  /** The routes, in order of preference. */
+  readonly routes: readonly KnownRoute[];
+  readonly policy: UpstreamPolicy;
 }
 
-/** What config files get unless they say otherwise. */
-export const defaultUpstreamPolicy: UpstreamPolicy = {
-  headStartMs: 2000,
-  retryMinMs: 2000,
-  retryMaxMs: 60_000,
-  holdDownMs: 10_000,
-  steadyMs: 120_000,
-};
-
 /** What an {@link UpstreamChoice} is made with. */
-export interface UpstreamChoiceOptions {
-  /** For each route, in order of preference, which upstream it leads to: a pool over Iroh and over TCP is two routes. */
-  readonly routes: readonly { readonly upstream: number }[];
-  readonly policy: UpstreamPolicy;
+export interface UpstreamChoiceOptions extends ChoicePlan {
   /** How long nothing is used at the start while no route is ready; undefined for a role that cannot do without. */
   readonly soloAfterMs: number | undefined;
   /** Draws from [0, 1). */
@@ -67,32 +26,8 @@ export interface RouteFailure<Code extends string> {
   readonly unworthy?: boolean;
 }
 
-/** Where a route stands, for the status. */
-export type RouteState =
-  /** Left alone until then, in milliseconds. */
-  | { readonly phase: "resting"; readonly until: number }
-  | { readonly phase: "dialling"; readonly since: number }
-  | { readonly phase: "ready"; readonly since: number };
-
-interface Route {
-  readonly upstream: number;
-  state: RouteState;
-  /** In a row, until it was steady: what the next rest grows with. */
-  failures: number;
-  /** The same, of those after it was ready: what the hold-down grows with. */
-  flaps: number;
-  /** How often in a row it was unworthy, and until when it is not trusted for that. */
-  disgraces: number;
-  distrustedUntil: number;
-}
-
-/** Shortest rest after a failure. */
-const REST_LEAST_MS = 500;
 /** At most 20 in any minute, over all routes and whatever they do. */
 const DIALS = { burst: 5, perSec: 15 / 60 };
-/** An upstream that did not deliver is held back, while there is another, this long and up to that. */
-const DISTRUST_MIN_MS = 60_000;
-const DISTRUST_MAX_MS = 3_600_000;
 
 /**
  * Decides which upstream is used, and over which transport (requirements A9 and C2): the best route that works. One that
@@ -103,24 +38,25 @@ const DISTRUST_MAX_MS = 3_600_000;
 export class UpstreamChoice<Code extends string> {
   readonly #options: UpstreamChoiceOptions;
   readonly #startedAt: number;
-  readonly #routes: readonly Route[];
   readonly #dials: TokenBucket;
+  #policy: UpstreamPolicy;
+  /** Those in the list, the best first. */
+  #routes: readonly UpstreamRoute[];
+  /** The one in use when it is not in the list any more; every other is better. */
+  #leaving: UpstreamRoute | undefined;
   #inUse: InUse = "nothing";
   #isWanted = true;
   #wasUsed = false;
   #decisions: ChoiceDecision<Code>[] = [];
 
+  /** RangeError for two routes with one id. */
   constructor(options: UpstreamChoiceOptions, now: number) {
+    const { routes, policy } = options;
+    checkIds(routes);
     this.#options = options;
     this.#startedAt = now;
-    this.#routes = options.routes.map(({ upstream }) => ({
-      upstream,
-      state: { phase: "resting", until: now },
-      failures: 0,
-      flaps: 0,
-      disgraces: 0,
-      distrustedUntil: now,
-    }));
+    this.#policy = policy;
+    this.#routes = routes.map((route) => new UpstreamRoute(route, now));
     this.#dials = new TokenBucket(DIALS, now);
   }
 
@@ -129,39 +65,58 @@ export class UpstreamChoice<Code extends string> {
     return this.#inUse;
   }
 
-  /** Where each route stands. */
-  get states(): readonly RouteState[] {
-    return this.#routes.map(({ state }) => state);
+  /** Where each route stands, by its id: those in the list, and the one in use in any case. */
+  get states(): ReadonlyMap<number, RouteState> {
+    return new Map(this.#all.map(({ id, state }) => [id, state]));
   }
 
   /** The session over a route can be used. */
-  ready(at: number, now: number): readonly ChoiceDecision<Code>[] {
-    const route = this.#routes[at];
+  ready(id: number, now: number): readonly ChoiceDecision<Code>[] {
+    const route = this.#find(id);
     if (route?.state.phase !== "dialling") return [];
     route.state = { phase: "ready", since: now };
     return this.#decide(now);
   }
 
   /** The upstream of a route delivered what it is for. */
-  proven(at: number): void {
-    for (const route of this.#siblings(at)) {
-      route.disgraces = 0;
-      route.distrustedUntil = 0;
-    }
+  proven(id: number): void {
+    for (const route of this.#siblings(this.#find(id))) route.trust();
   }
 
   /** The session over a route has ended, before or after it was ready. */
-  failed(at: number, failure: RouteFailure<Code>, now: number): readonly ChoiceDecision<Code>[] {
-    const route = this.#routes[at];
-    if (route === undefined || route.state.phase === "resting") return [];
+  failed(id: number, failure: RouteFailure<Code>, now: number): readonly ChoiceDecision<Code>[] {
+    const route = this.#find(id);
+    if (route === undefined || !route.isUp) return [];
     if (failure.blames === "nobody") route.state = { phase: "resting", until: now };
-    else this.#rest(route, now);
-    if (failure.unworthy === true) this.#distrust(at, now);
-    if (failure.blames === "upstream") this.#restSiblings(at, now);
-    if (this.#inUse === at) {
-      const next = this.#routes.findIndex(({ state }) => state.phase === "ready");
-      this.#use(next === -1 ? this.#withoutUpstream : next, failure.code, now);
+    else route.fail(this.#policy, this.#options.random(), now);
+    if (failure.unworthy === true) for (const sibling of this.#siblings(route)) sibling.distrust(now);
+    if (failure.blames === "upstream") this.#restSiblings(route, now);
+    if (this.#inUse === id) {
+      const next = this.#routes.find(({ state }) => state.phase === "ready");
+      this.#use(next?.id ?? this.#withoutUpstream, failure.code, now);
     }
+    return this.#decide(now);
+  }
+
+  /**
+   * Another list of routes, order of preference or policy is in force. A route that stays, by its id, keeps its session and
+   * all that is known of it; one that is new is tried; one that is gone is released. The one in use stays in use until
+   * another can take its place, as always; and when it is gone, every other is better than it.
+   *
+   * @throws RangeError when two routes have one id.
+   */
+  replace({ routes, policy }: ChoicePlan, now: number): readonly ChoiceDecision<Code>[] {
+    checkIds(routes);
+    this.#policy = policy;
+    const before = this.#all;
+    this.#routes = routes.map((route) => before.find(({ id }) => id === route.id) ?? this.#newRoute(route, now));
+    const gone = before.filter((route) => !this.#routes.includes(route));
+    this.#leaving = gone.find(({ id }) => id === this.#inUse);
+    for (const route of gone) if (route !== this.#leaving) this.#release(route, now);
+    for (const route of this.#routes) route.hasten(policy, now);
+    const canGoSolo = routes.length === 0 && this.#withoutUpstream === "solo";
+    if (canGoSolo && typeof this.#inUse === "number") this.#use("solo", "solo-mode", now);
+    else this.#releaseWorse(now);
     return this.#decide(now);
   }
 
@@ -193,37 +148,45 @@ export class UpstreamChoice<Code extends string> {
   }
 
   #takeBetter(now: number): void {
-    const better = this.#routes.slice(0, this.#rank);
-    let best = better.findIndex((route) => this.#isTrusted(route, now));
+    const better = this.#better;
     // Any is better than nothing; solo mining is not nothing.
-    if (best === -1 && this.#inUse === "nothing") best = better.findIndex(({ state }) => state.phase === "ready");
-    if (best === -1) return;
-    const first = this.#wasUsed ? "upstream-ready" : "start";
-    const reasons = { nothing: first, solo: "upstream-ready" } as const;
-    this.#use(best, typeof this.#inUse === "number" ? "better-upstream-ready" : reasons[this.#inUse], now);
+    const best =
+      better.find((route) => route.isTrusted(this.#policy, now)) ??
+      (this.#inUse === "nothing" ? better.find(({ state }) => state.phase === "ready") : undefined);
+    if (best !== undefined) this.#use(best.id, this.#whyBetter, now);
+  }
+
+  get #whyBetter(): ChoiceReason {
+    if (this.#leaving !== undefined) return "upstream-removed";
+    if (typeof this.#inUse === "number") return "better-upstream-ready";
+    return this.#inUse === "solo" || this.#wasUsed ? "upstream-ready" : "start";
   }
 
   #isOverdue(now: number): boolean {
     const { soloAfterMs } = this.#options;
     if (soloAfterMs === undefined) return false;
-    return now - this.#startedAt >= soloAfterMs || this.#routes.every(({ failures }) => failures > 0);
+    return now - this.#startedAt >= soloAfterMs || this.#routes.every(({ hasFailed }) => hasFailed);
   }
 
   #use(to: InUse, reason: ChoiceReason | Code, now: number): void {
     this.#decisions.push({ type: "use", from: this.#inUse, to, reason });
     this.#inUse = to;
     if (typeof to === "number") this.#wasUsed = true;
-    for (const [at, route] of this.#routes.entries()) {
-      if (at <= this.#rank || route.state.phase === "resting") continue;
-      this.#release(at, now);
-    }
+    const left = this.#leaving;
+    this.#leaving = undefined;
+    if (left !== undefined) this.#release(left, now);
+    this.#releaseWorse(now);
   }
 
-  #release(at: number, now: number): void {
-    const route = this.#routes[at];
-    if (route === undefined) return;
+  #releaseWorse(now: number): void {
+    if (this.#leaving !== undefined || typeof this.#inUse !== "number") return;
+    for (const route of this.#routes.slice(this.#better.length + 1)) this.#release(route, now);
+  }
+
+  #release(route: UpstreamRoute, now: number): void {
+    if (!route.isUp) return;
     route.state = { phase: "resting", until: now };
-    this.#decisions.push({ type: "release", route: at });
+    this.#decisions.push({ type: "release", route: route.id });
   }
 
   /**
@@ -231,93 +194,59 @@ export class UpstreamChoice<Code extends string> {
    * came first goes first, and in the order of preference at the start, so that one that always fails starves no other.
    */
   #dial(now: number): void {
-    const better = this.#routes.slice(0, this.#rank);
-    const { headStartMs } = this.#options.policy;
+    const better = this.#better;
+    const { headStartMs } = this.#policy;
     while (!better.some(({ state }) => state.phase === "dialling" && now - state.since < headStartMs)) {
-      let next: Route | undefined;
-      for (const route of better) if (dueAt(route) <= now && dueAt(route) < dueAt(next)) next = route;
+      let next: UpstreamRoute | undefined;
+      for (const route of better) {
+        if (route.dueAt <= now && route.dueAt < (next?.dueAt ?? Number.POSITIVE_INFINITY)) next = route;
+      }
       if (next === undefined || !this.#dials.take(now)) return;
       next.state = { phase: "dialling", since: now };
-      this.#decisions.push({ type: "dial", route: this.#routes.indexOf(next) });
+      this.#decisions.push({ type: "dial", route: next.id });
     }
   }
 
-  /** How many routes are better than what is in use. */
-  get #rank(): number {
-    return typeof this.#inUse === "number" ? this.#inUse : this.#routes.length;
+  /** The routes that are better than what is in use. */
+  get #better(): readonly UpstreamRoute[] {
+    const place = this.#routes.findIndex(({ id }) => id === this.#inUse);
+    return place === -1 ? this.#routes : this.#routes.slice(0, place);
+  }
+
+  get #all(): readonly UpstreamRoute[] {
+    return this.#leaving === undefined ? this.#routes : [...this.#routes, this.#leaving];
   }
 
   get #withoutUpstream(): "solo" | "nothing" {
     return this.#options.soloAfterMs === undefined ? "nothing" : "solo";
   }
 
-  #isTrusted({ state, flaps, distrustedUntil }: Route, now: number): boolean {
-    if (state.phase !== "ready" || now < distrustedUntil) return false;
-    const { holdDownMs, steadyMs } = this.#options.policy;
-    const holdDown = flaps === 0 ? 0 : Math.min(steadyMs, holdDownMs * 2 ** (flaps - 1));
-    return now - state.since >= holdDown;
-  }
-
-  /** The bound of the rest doubles with each failure, and the rest is anywhere below it (full jitter). */
-  #rest(route: Route, now: number): void {
-    const { retryMinMs, retryMaxMs, steadyMs } = this.#options.policy;
-    const { state } = route;
-    const wasReady = state.phase === "ready";
-    const wasSteady = wasReady && now - state.since >= steadyMs;
-    route.failures = wasSteady ? 1 : route.failures + 1;
-    if (wasReady) route.flaps = wasSteady ? 1 : route.flaps + 1;
-    const bound = Math.max(REST_LEAST_MS, Math.min(retryMaxMs, retryMinMs * 2 ** (route.failures - 1)));
-    const rest = REST_LEAST_MS + this.#options.random() * (bound - REST_LEAST_MS);
-    route.state = { phase: "resting", until: now + rest };
-  }
-
-  #distrust(at: number, now: number): void {
-    const disgraces = (this.#routes[at]?.disgraces ?? 0) + 1;
-    const until = now + Math.min(DISTRUST_MAX_MS, DISTRUST_MIN_MS * 2 ** (disgraces - 1));
-    for (const route of this.#siblings(at)) {
-      route.disgraces = disgraces;
-      route.distrustedUntil = until;
-    }
-  }
-
   /** The other routes to an upstream that is no good rest as long as the one that has shown it. */
-  #restSiblings(at: number, now: number): void {
-    for (const [other, route] of this.#routes.entries()) {
-      if (other === at || route.upstream !== this.#routes[at]?.upstream) continue;
-      if (route.state.phase !== "resting") this.#release(other, now);
-      this.#rest(route, now);
+  #restSiblings(shown: UpstreamRoute, now: number): void {
+    for (const route of this.#siblings(shown)) {
+      if (route === shown) continue;
+      this.#release(route, now);
+      route.fail(this.#policy, this.#options.random(), now);
     }
   }
 
-  #siblings(at: number): readonly Route[] {
-    return this.#routes.filter(({ upstream }) => upstream === this.#routes[at]?.upstream);
+  /** A new way to an upstream that is known is trusted no more than the others. */
+  #newRoute(known: KnownRoute, now: number): UpstreamRoute {
+    const route = new UpstreamRoute(known, now);
+    const sibling = this.#all.find(({ upstream }) => upstream === known.upstream);
+    if (sibling !== undefined) route.trustAs(sibling);
+    return route;
+  }
+
+  #siblings(route: UpstreamRoute | undefined): readonly UpstreamRoute[] {
+    return this.#all.filter(({ upstream }) => upstream === route?.upstream);
+  }
+
+  #find(id: number): UpstreamRoute | undefined {
+    return this.#all.find((route) => route.id === id);
   }
 }
 
-/**
- * Carries decisions out in the order they were made. One may lead to others: those come after the ones that were made with
- * it.
- */
-export class ChoiceDecisions<Code extends string> {
-  readonly #carryOut: (decision: ChoiceDecision<Code>) => void;
-  readonly #waiting: ChoiceDecision<Code>[] = [];
-  #isBusy = false;
-
-  constructor(carryOut: (decision: ChoiceDecision<Code>) => void) {
-    this.#carryOut = carryOut;
-  }
-
-  /** Takes what a choice has decided. Returns once it is carried out, or at once while others are being carried out. */
-  add(decisions: readonly ChoiceDecision<Code>[]): void {
-    this.#waiting.push(...decisions);
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) this.#carryOut(next);
-    this.#isBusy = false;
-  }
-}
-
-/** When a route may be dialled, if it can be. */
-function dueAt(route: Route | undefined): number {
-  return route?.state.phase === "resting" ? route.state.until : Number.POSITIVE_INFINITY;
+function checkIds(routes: readonly KnownRoute[]): void {
+  if (new Set(routes.map(({ id }) => id)).size < routes.length) throw new RangeError("two routes have one id");
 }

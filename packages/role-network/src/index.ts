@@ -1,5 +1,8 @@
+export type { Attempt, ReconnectNews, UpstreamState } from "./attempt.ts";
 export { type Authority, generateAuthority, loadAuthority } from "./authority.ts";
-export { type Attempt, type KeepConnectedOptions, keepConnected, type UpstreamState } from "./keep-connected.ts";
+export { Downstreams } from "./downstreams.ts";
+export { type KeepConnectedOptions, type KeptConnection, keepConnected } from "./keep-connected.ts";
+export { moveTarget, moveTo } from "./move-target.ts";
 export {
   type ClientHello,
   type DialledUpstream,
@@ -14,7 +17,9 @@ export { isNegotiation, Outbound, type OutboundOptions } from "./outbound.ts";
 export { peerMetrics } from "./peer-metrics.ts";
 export { type PeerSettings, peerSettings, toPeerOptions } from "./peer-settings.ts";
 export { peerLog, peersStatus } from "./peer-status.ts";
-export { isIrohPeer, type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
+export { type ReconnectTarget, reconnectUpstream } from "./reconnect.ts";
+export { reconnectReport } from "./reconnect-report.ts";
+export { type NumberedRoute, RouteBook } from "./route-book.ts";
 export {
   controlService,
   healthService,
@@ -33,4 +38,12 @@ export {
   toListenLimits,
 } from "./settings.ts";
 export { listenerStatus, type NetworkStatus } from "./status.ts";
-export { type FallbackSettings, fallbackSettings, toUpstreamPolicy, transportsTo } from "./upstream-routes.ts";
+export {
+  checkRoutes,
+  type FallbackSettings,
+  fallbackKeys,
+  fallbackSettings,
+  toUpstreamPolicy,
+  transportsTo,
+  upstreamKeys,
+} from "./upstream-routes.ts";

@@ -1,6 +1,7 @@
 import { defaultUpstreamPolicy } from "@adit/network-helpers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Attempt, keepConnected } from "./keep-connected.ts";
+import type { Attempt } from "./attempt.ts";
+import { keepConnected } from "./keep-connected.ts";
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
@@ -40,16 +41,18 @@ class Line {
   }
 }
 
-/** Keeps a number of routes, of which some are reachable. */
-function keep(routes: number, reachable: Set<number>) {
+const policy = { ...defaultUpstreamPolicy, holdDownMs: 0 };
+
+/** Keeps routes, of which some are reachable. */
+function keep(routes: readonly number[], reachable: Set<number>) {
   const stop = new AbortController();
   const states: string[] = [];
   const lines: Line[] = [];
-  const running = keepConnected({
-    routes,
-    policy: { ...defaultUpstreamPolicy, holdDownMs: 0 },
+  const kept = keepConnected({
+    plan: { routes: routes.map((id) => ({ id, upstream: 0 })), policy },
     signal: stop.signal,
     onState: ({ state }) => states.push(state),
+    onReconnect: () => {},
     attempt: async (attempt) => {
       const line = new Line(attempt);
       lines.push(line);
@@ -59,12 +62,13 @@ function keep(routes: number, reachable: Set<number>) {
   return {
     states,
     lines,
+    replace: (...ids: readonly number[]) => kept.replace({ routes: ids.map((id) => ({ id, upstream: id })), policy }),
     serving: () => lines.filter(({ isServing }) => isServing).map(({ attempt }) => attempt.route),
     seconds: (count: number) => vi.advanceTimersByTimeAsync(count * 1000),
     stop: async () => {
       stop.abort();
       for (const line of lines) line.end();
-      await running;
+      await kept.ended;
     },
   };
 }
@@ -72,7 +76,7 @@ function keep(routes: number, reachable: Set<number>) {
 describe("keeping connected", () => {
   test("tries again whatever ends a connection, and stops when told", async () => {
     const reachable = new Set<number>();
-    const { states, lines, seconds, serving, stop } = keep(1, reachable);
+    const { states, lines, seconds, serving, stop } = keep([0], reachable);
     await seconds(0);
     expect(states).toEqual(["connecting", "waiting"]);
     reachable.add(0);
@@ -92,12 +96,13 @@ describe("keeping connected", () => {
 
   test("takes the second way when the first does not answer, returns to the first, and never serves over both", async () => {
     const reachable = new Set([1]);
-    const { lines, seconds, serving, stop } = keep(2, reachable);
+    const { lines, seconds, serving, stop } = keep([0, 1], reachable);
     await seconds(1);
     expect(serving()).toEqual([1]);
     reachable.add(0);
     await seconds(60);
     // The first stands by until the second has ended.
+    expect(serving()).toEqual([1]);
     const [left] = lines.filter(({ isServing }) => isServing);
     expect([left?.attempt.route, left?.isLeft]).toEqual([1, true]);
     left?.end();
@@ -107,7 +112,7 @@ describe("keeping connected", () => {
   });
 
   test("needs no timer once it has what it prefers", async () => {
-    const { seconds, serving, stop } = keep(1, new Set([0]));
+    const { seconds, serving, stop } = keep([0], new Set([0]));
     await seconds(1);
     expect([serving(), vi.getTimerCount()]).toEqual([[0], 0]);
     await stop();
@@ -115,9 +120,29 @@ describe("keeping connected", () => {
 
   test("tells nobody that it is connected when a connection that only stands by is let go", async () => {
     const reachable = new Set<number>();
-    const { states, seconds, stop } = keep(2, reachable);
+    const { states, seconds, stop } = keep([0, 1], reachable);
     await seconds(0);
     await stop();
     expect(states).not.toContain("connected");
+  });
+
+  test("goes over to another way when the list changes, and lets what serves go only then", async () => {
+    const reachable = new Set([0]);
+    const { lines, seconds, serving, replace, stop } = keep([0], reachable);
+    await seconds(1);
+    replace(7);
+    await seconds(30);
+    expect(serving()).toEqual([0]);
+    reachable.add(7);
+    await seconds(60);
+    const [left] = lines;
+    expect([serving(), left?.isLeft]).toEqual([[0], true]);
+    left?.end();
+    await seconds(0);
+    expect([serving(), vi.getTimerCount()]).toEqual([[7], 0]);
+    await stop();
+    // Nothing more happens to one that has ended.
+    replace(8);
+    expect(lines.some(({ attempt }) => attempt.route === 8)).toBe(false);
   });
 });

@@ -1,142 +1,216 @@
-import { aborted, type ChoiceDecision, UpstreamChoice, type UpstreamPolicy } from "@adit/network-helpers";
-
-/** Where a client role stands with its upstream. */
-export type UpstreamState =
-  | { readonly state: "connecting" }
-  | { readonly state: "connected" }
-  | { readonly state: "waiting"; readonly reason: string; readonly retryInMs: number };
-
-/** One connection that {@link keepConnected} asks for. */
-export interface Attempt {
-  /** Place of the route to dial. */
-  readonly route: number;
-  /** Aborts when the connection is not needed any more. */
-  readonly signal: AbortSignal;
-  /**
-   * Call it once the connection is set up. Resolves when it is to serve, which may be long after, and never before the
-   * connection that served until then has ended; rejects when it never is.
-   */
-  readonly stand: () => Promise<void>;
-  /** Call it once it serves. */
-  readonly connected: () => void;
-}
+import { aborted, type ChoiceDecision, type ChoicePlan, TokenBucket, UpstreamChoice } from "@adit/network-helpers";
+import type { Attempt, ReconnectNews, ReconnectRefusal, UpstreamState } from "./attempt.ts";
+import { promised } from "./promised.ts";
+import type { ReconnectTarget } from "./reconnect.ts";
 
 /** What {@link keepConnected} keeps up. */
 export interface KeepConnectedOptions {
-  /** How many ways there are to the upstream, in order of preference. */
-  readonly routes: number;
-  readonly policy: UpstreamPolicy;
+  /** The ways to the upstream, in order of preference. */
+  readonly plan: ChoicePlan;
   /** One try: dials, stands, serves, and resolves or rejects when the connection has ended. */
   readonly attempt: (attempt: Attempt) => Promise<void>;
   readonly onState: (state: UpstreamState) => void;
+  readonly onReconnect: (news: ReconnectNews) => void;
   readonly signal: AbortSignal;
 }
 
+/** What {@link keepConnected} keeps up, for whoever has it. */
+export interface KeptConnection {
+  /** Another list of ways or policy is in force, as `UpstreamChoice.replace` says. The one in use serves until another can. */
+  replace(plan: ChoicePlan): void;
+  /** Resolves when the signal has aborted and every try has ended. */
+  readonly ended: Promise<void>;
+}
+
 const TICK_MS = 500;
+/** Longest wait for a connection to where the peer asked to be reached, until it can serve. */
+const SUCCESSION_MS = 30_000;
+/** Requests to reconnect that are followed: more than these at once, and more often, is a fault. */
+const RECONNECTS = { burst: 3, perSec: 1 / 60 };
 
 /**
  * Tries again whenever the connection ends, over the best route that works, until the signal aborts. A peer that is gone
  * is a state, never the end of the role. Better routes than the one in use are tried in the background, and returned to.
+ * A peer that asks to be reached elsewhere is followed: what leads there is one more connection, in the place of its own.
  */
-export async function keepConnected(options: KeepConnectedOptions): Promise<void> {
-  const { signal } = options;
+export function keepConnected(options: KeepConnectedOptions): KeptConnection {
   const keeper = new Keeper(options);
-  if (!signal.aborted) keeper.tick();
-  await aborted(signal);
-  await keeper.end();
+  return { replace: (plan) => keeper.replace(plan), ended: keeper.run() };
 }
 
 interface Try {
+  readonly route: number;
+  readonly to: ReconnectTarget | undefined;
   readonly ending: AbortController;
-  readonly running: Promise<void>;
-  /** Lets it serve. */
+  /** Lets it serve; and what that resolves. */
   readonly use: () => void;
+  readonly used: Promise<void>;
+  /** Says that it serves no more; and what that resolves. */
+  readonly leave: () => void;
+  readonly left: Promise<void>;
 }
 
 class Keeper {
   readonly #options: KeepConnectedOptions;
   readonly #choice: UpstreamChoice<"ended">;
+  readonly #reconnects = new TokenBucket(RECONNECTS, performance.now());
+  /** What has a route's place. */
   readonly #tries = new Map<number, Try>();
-  /** What was left and has not ended yet. */
+  /** What its peer asked for in its place, and the end of the patience with it. */
+  readonly #successors = new Map<number, { readonly tried: Try; readonly late: NodeJS.Timeout }>();
+  /** What was left and may serve still. */
   readonly #leaving = new Set<Promise<void>>();
+  /** What has not ended. */
+  readonly #running = new Set<Promise<void>>();
+  /** The best route: with that in use there is nothing to decide. */
+  #best: number | undefined;
   #ticking: NodeJS.Timeout | undefined;
   #isOver = false;
 
   constructor(options: KeepConnectedOptions) {
-    const { routes, policy } = options;
+    const { plan } = options;
     this.#options = options;
-    this.#choice = new UpstreamChoice(
-      {
-        routes: Array.from({ length: routes }, () => ({ upstream: 0 })),
-        policy,
-        soloAfterMs: undefined,
-        random: Math.random,
-      },
-      performance.now(),
-    );
+    this.#best = plan.routes[0]?.id;
+    const unlike = { soloAfterMs: undefined, random: Math.random };
+    this.#choice = new UpstreamChoice({ ...plan, ...unlike }, performance.now());
   }
 
-  tick(): void {
+  async run(): Promise<void> {
+    const { signal } = this.#options;
+    if (!signal.aborted) this.#tick();
+    await aborted(signal);
+    await this.#end();
+  }
+
+  replace(plan: ChoicePlan): void {
+    if (this.#isOver) return;
+    this.#best = plan.routes[0]?.id;
+    this.#carryOut(this.#choice.replace(plan, performance.now()));
+  }
+
+  #tick(): void {
     this.#carryOut(this.#choice.tick(performance.now()));
   }
 
-  async end(): Promise<void> {
+  async #end(): Promise<void> {
     this.#isOver = true;
     clearInterval(this.#ticking);
-    for (const route of this.#tries.keys()) this.#leave(route);
-    await Promise.all(this.#leaving);
+    for (const route of [...this.#tries.keys(), ...this.#successors.keys()]) this.#release(route);
+    await Promise.all(this.#running);
   }
 
   #carryOut(decisions: readonly ChoiceDecision<"ended">[]): void {
     if (this.#isOver) return;
     for (const decision of decisions) {
-      if (decision.type === "dial") this.#begin(decision.route);
-      else if (decision.type === "release") this.#leave(decision.route);
+      if (decision.type === "dial") this.#tries.set(decision.route, this.#begin(decision.route, undefined));
+      else if (decision.type === "release") this.#release(decision.route);
       else if (typeof decision.to === "number") void this.#use(decision.to);
     }
-    // A process may keep thousands connected, and on the best route there is nothing to decide.
-    if (this.#choice.inUse !== 0) this.#ticking ??= setInterval(() => this.tick(), TICK_MS);
+    // A process may keep thousands connected.
+    if (this.#choice.inUse !== this.#best) this.#ticking ??= setInterval(() => this.#tick(), TICK_MS);
     else {
       clearInterval(this.#ticking);
       this.#ticking = undefined;
     }
   }
 
-  #begin(route: number): void {
+  #begin(route: number, to: ReconnectTarget | undefined): Try {
     const ending = new AbortController();
-    let use = (): void => {};
-    const used = new Promise<void>((resolve, reject) => {
-      use = resolve;
-      ending.signal.addEventListener("abort", () => reject(new Error("not needed any more")), { once: true });
-    });
+    const using = promised();
+    const leaving = promised();
+    ending.signal.addEventListener("abort", () => using.reject(new Error("not needed any more")), { once: true });
     // Nobody waits for it when the try ends before it stands.
-    used.catch(() => {});
+    using.promise.catch(() => {});
     if (this.#choice.inUse === "nothing") this.#options.onState({ state: "connecting" });
-    const running = this.#run(route, ending.signal, used);
-    this.#tries.set(route, { ending, running, use });
+    const { resolve: use, promise: used } = using;
+    const { resolve: leave, promise: left } = leaving;
+    const tried: Try = { route, to, ending, use, used, leave, left };
+    const running = this.#run(tried).finally(() => {
+      leave();
+      this.#running.delete(running);
+    });
+    this.#running.add(running);
+    return tried;
   }
 
-  async #run(route: number, signal: AbortSignal, used: Promise<void>): Promise<void> {
+  async #run(tried: Try): Promise<void> {
+    const { route, to, used, leave } = tried;
+    const { signal } = tried.ending;
     let reason = "the peer ended the connection";
     try {
       // Not at once: whoever dials must know of the try first.
       await Promise.resolve();
       await this.#options.attempt({
         route,
+        to,
         signal,
         stand: () => {
-          if (!signal.aborted) this.#carryOut(this.#choice.ready(route, performance.now()));
+          if (!signal.aborted) this.#stand(tried);
           return used;
         },
         connected: () => {
           if (!signal.aborted) this.#options.onState({ state: "connected" });
         },
+        left: leave,
+        asked: (elsewhere) => {
+          if (!signal.aborted) this.#asked(tried, elsewhere);
+        },
       });
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
     }
-    if (signal.aborted) return;
-    this.#tries.delete(route);
+    if (!signal.aborted) this.#ended(tried, reason);
+  }
+
+  #stand(tried: Try): void {
+    const { route, to } = tried;
+    const successor = this.#successors.get(route);
+    if (to === undefined || successor?.tried !== tried) {
+      this.#carryOut(this.#choice.ready(route, performance.now()));
+      return;
+    }
+    clearTimeout(successor.late);
+    this.#successors.delete(route);
+    const before = this.#tries.get(route);
+    if (before !== undefined) this.#leave(before);
+    this.#tries.set(route, tried);
+    this.#options.onReconnect({ type: "reconnected", route, to });
+    void this.#use(route);
+  }
+
+  #asked(tried: Try, to: ReconnectTarget): void {
+    const { route } = tried;
+    const refusal = this.#refusal(tried);
+    if (refusal !== undefined) return this.#options.onReconnect({ type: "refused", refusal, route, to });
+    this.#options.onReconnect({ type: "followed", route, to });
+    const successor = this.#begin(route, to);
+    const late = setTimeout(() => {
+      successor.ending.abort();
+      this.#ended(successor, "it could not serve in time");
+    }, SUCCESSION_MS);
+    this.#successors.set(route, { tried: successor, late });
+  }
+
+  #refusal(tried: Try): ReconnectRefusal | undefined {
+    const { route } = tried;
+    if (this.#choice.inUse !== route || this.#tries.get(route) !== tried) return "not-in-use";
+    if (this.#successors.has(route)) return "under-way";
+    return this.#reconnects.take(performance.now()) ? undefined : "too-often";
+  }
+
+  #ended(tried: Try, reason: string): void {
+    const { route, to } = tried;
+    const successor = this.#successors.get(route);
+    if (to !== undefined && successor?.tried === tried) {
+      clearTimeout(successor.late);
+      this.#successors.delete(route);
+      this.#options.onReconnect({ type: "failed", route, to, reason });
+      if (this.#tries.has(route)) return;
+    } else {
+      this.#tries.delete(route);
+      // The place is kept for it.
+      if (successor !== undefined) return this.#options.onState({ state: "connecting" });
+    }
     this.#carryOut(this.#choice.failed(route, { code: "ended" }, performance.now()));
     this.#tellWaiting(reason);
   }
@@ -144,23 +218,33 @@ class Keeper {
   /** Two connections never serve at once. */
   async #use(route: number): Promise<void> {
     const next = this.#tries.get(route);
+    // What it takes the place of is released by a decision that comes after this one.
+    await Promise.resolve();
     while (this.#leaving.size > 0) await Promise.all(this.#leaving);
     next?.use();
   }
 
-  #leave(route: number): void {
-    const left = this.#tries.get(route);
-    if (left === undefined) return;
+  /** What has a route's place, and what shall follow it. */
+  #release(route: number): void {
+    const successor = this.#successors.get(route);
+    clearTimeout(successor?.late);
+    this.#successors.delete(route);
+    successor?.tried.ending.abort();
+    const tried = this.#tries.get(route);
     this.#tries.delete(route);
-    left.ending.abort();
-    const leaving = left.running.finally(() => this.#leaving.delete(leaving));
+    if (tried !== undefined) this.#leave(tried);
+  }
+
+  #leave({ ending, left }: Try): void {
+    const leaving = left.finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
+    ending.abort();
   }
 
   #tellWaiting(reason: string): void {
     if (this.#isOver || this.#tries.size > 0) return;
     const now = performance.now();
-    const due = this.#choice.states.map((state) => (state.phase === "resting" ? state.until : now));
+    const due = [...this.#choice.states.values()].map((state) => (state.phase === "resting" ? state.until : now));
     this.#options.onState({ state: "waiting", reason, retryInMs: Math.max(0, Math.min(...due) - now) });
   }
 }

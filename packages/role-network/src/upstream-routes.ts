@@ -1,5 +1,5 @@
-import { defaultUpstreamPolicy, type UpstreamPolicy } from "@adit/network-helpers";
-import type { UpstreamSettings } from "@adit/role-kit";
+import { defaultUpstreamPolicy, NetworkError, type UpstreamPolicy } from "@adit/network-helpers";
+import { snakeKey, type UpstreamSettings, upstreamSettings } from "@adit/role-kit";
 import { z } from "zod";
 
 const defaults = defaultUpstreamPolicy;
@@ -39,6 +39,16 @@ export const fallbackSettings = z
   })
   .describe("how upstreams, and the transports they are reached over, are chosen among");
 
+/** The keys of {@link fallbackSettings}, in the file's spelling. */
+export const fallbackKeys: readonly string[] = Object.keys(fallbackSettings.shape).map(
+  (key) => `fallback.${snakeKey(key)}`,
+);
+
+/** The keys of one upstream's entry, in the file's spelling; `at`: the table it is in, `""` for the top of the file. */
+export function upstreamKeys(at: string): readonly string[] {
+  return Object.keys(upstreamSettings).map((key) => `${at === "" ? "" : `${at}.`}${snakeKey(key)}`);
+}
+
 /** What {@link fallbackSettings} parses to. */
 export type FallbackSettings = z.output<typeof fallbackSettings>;
 
@@ -60,4 +70,18 @@ export function transportsTo({
 }: Pick<UpstreamSettings, "transport" | "prefer">): readonly ("tcp" | "iroh")[] {
   if (transport !== "dual") return [transport];
   return prefer === "iroh" ? ["iroh", "tcp"] : ["tcp", "iroh"];
+}
+
+/**
+ * Checks that a config's upstreams can be dialled by this process, before it takes them over while it runs.
+ *
+ * @throws NetworkError `iroh-unavailable` when one is reached over Iroh and the process was started without.
+ */
+export function checkRoutes(
+  { endpointId }: { readonly endpointId: string | null },
+  upstreams: readonly Pick<UpstreamSettings, "transport">[],
+): void {
+  if (endpointId !== null || upstreams.every(({ transport }) => transport === "tcp")) return;
+  const message = "this process was started without Iroh: restart it to reach upstreams over Iroh";
+  throw new NetworkError("iroh-unavailable", { peer: "", message });
 }

@@ -1,15 +1,15 @@
 import {
   MiningShell,
   miningListener,
-  moveTarget,
   rewardScript,
   TemplateClient,
+  templateProviderKeys,
   templateProviderUpstream,
   toServerOptions,
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
+import { listenLimitKeys, moveTarget, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
 import { type JdClientConfig, listenerOf } from "./config.ts";
 import type { JdClientInput, SessionId, UpstreamEffect } from "./core/effects.ts";
 import { JdClientCore } from "./core/jd-client-core.ts";
@@ -86,9 +86,16 @@ export class JdClient {
       onEvent: (event) => this.#feed(event),
       onChange: () => this.#updateReadiness(),
       log: context.log,
+      metrics: context.metrics,
       now: context.now,
     });
     this.#templates = templates;
+    context.onReload(templateProviderKeys, ({ templateProviderType }) =>
+      templates.replace({
+        upstream: templateProviderUpstream(templateProviderType.Sv2Tp),
+        policy: toUpstreamPolicy(config.fallback),
+      }),
+    );
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       this.#tick();
@@ -117,7 +124,7 @@ export class JdClient {
     this.#updateReadiness();
     await aborted(signal);
     // A share is answered in the same moment in which it comes.
-    await this.#shell.drain(() => Promise.resolve(), moveTarget(config));
+    await this.#shell.drain(() => Promise.resolve(), moveTarget(config.moveMinersTo));
   }
 
   #feed(input: JdClientInput): void {

@@ -247,3 +247,40 @@ test("the authority's key is made at first start and kept", async () => {
   }
   expect(keys[1]).toBe(keys[0]);
 });
+
+describe("a job-declarator server that stops", () => {
+  test("answers a declaration under way and submits the block found on it, and ends", async () => {
+    await using folder = await temporaryFolder();
+    await using node = await RegtestNode.start(known);
+    await using role = await startRole(folder.path, node.server.url);
+    await using client = await JdClient.over(await dialTcp(role.details), role.details.authority_public_key);
+    const job = jobOf(await client.token());
+    await client.ask(job.message, "ProvideMissingTransactions");
+    const stopped = role.stop();
+    const transactions = [unknown.bytes];
+    await client.ask(
+      { name: "ProvideMissingTransactionsSuccess", requestId: 11, transactionList: transactions },
+      "DeclareMiningJobSuccess",
+    );
+    await client.connection.write(solutionOf(job));
+    await expect(client.next("Reconnect")).rejects.toThrow("the connection ended");
+    await stopped;
+    expect(node.submitted).toHaveLength(1);
+  });
+
+  test("asks its clients to connect elsewhere first, and serves them until they have gone", async () => {
+    await using folder = await temporaryFolder();
+    await using node = await RegtestNode.start(known);
+    const elsewhere = "ab".repeat(32);
+    await using role = await startRole(folder.path, node.server.url, [`move_clients_to = "${elsewhere}"`]);
+    await using client = await JdClient.over(await dialTcp(role.details), role.details.authority_public_key);
+    const token = await client.token();
+    const stopped = role.stop();
+    expect(await client.next("Reconnect")).toMatchObject({ newHost: elsewhere, newPort: 0 });
+    const { message } = jobOf(token, known);
+    expect(await client.ask(message, "DeclareMiningJobSuccess")).toMatchObject({ requestId: 11 });
+    await client[Symbol.asyncDispose]();
+    await stopped;
+    expect(await role.log()).toContain("clients asked to connect elsewhere");
+  });
+});

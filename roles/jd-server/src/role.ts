@@ -48,6 +48,7 @@ async function run(config: JdServerConfig, context: RoleContext<JdServerConfig>)
     details: () => readyDetails(authority.publicKey, network, served),
   });
   if (!signal.aborted) await Promise.race([once(signal, "abort"), declarator.failure]);
+  await Promise.race([declarator.takeLeave(), declarator.failure]);
 }
 
 function readyDetails(authorityPublicKey: string, network: Network, served: Served): Record<string, unknown> {

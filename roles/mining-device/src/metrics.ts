@@ -1,4 +1,4 @@
-import type { MetricsRegister } from "@adit/role-kit";
+import type { CounterMetric, MetricsRegister } from "@adit/role-kit";
 import type { ShareNews } from "./miner/share-tally.ts";
 import type { ConnectionState } from "./status.ts";
 
@@ -14,6 +14,7 @@ export interface MetricSources {
 /** What the role counts as it happens. */
 export interface MiningDeviceMetrics {
   count(news: ShareNews): void;
+  readonly reconnects: CounterMetric<"result">;
 }
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
@@ -60,7 +61,12 @@ export function miningDeviceMetrics(register: MetricsRegister, sources: MetricSo
         return news satisfies never;
     }
   };
-  return { count };
+  const reconnects = register.counter({
+    name: "sv2_mining_device_reconnects_total",
+    help: "Requests of the upstream to connect elsewhere, by what became of them",
+    labels: ["result"],
+  });
+  return { count, reconnects };
 }
 
 function registerLive(register: MetricsRegister, sources: MetricSources): void {

@@ -1,8 +1,21 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { StreamInfo } from "@adit/network-helpers";
-import { peerText, type RoleContext } from "@adit/role-kit";
-import { type Attempt, keepConnected, toUpstreamPolicy, transportsTo, type UpstreamState } from "@adit/role-network";
+import type { ChoicePlan, StreamInfo } from "@adit/network-helpers";
+import { peerText, type RoleContext, type UpstreamSettings, upstreamSettings } from "@adit/role-kit";
+import {
+  type Attempt,
+  checkRoutes,
+  type DialledUpstream,
+  type KeptConnection,
+  keepConnected,
+  type Network,
+  RouteBook,
+  reconnectReport,
+  reconnectUpstream,
+  toUpstreamPolicy,
+  transportsTo,
+  type UpstreamState,
+} from "@adit/role-network";
 import { type MiningDeviceConfig, numbered } from "./config.ts";
 import type { Connect } from "./connection/connect.ts";
 import type { HashingEngine } from "./hashing/hashing-engine.ts";
@@ -17,6 +30,7 @@ export interface MiningDeviceParts {
   readonly context: RoleContext;
   readonly engine: HashingEngine;
   readonly connect: Connect;
+  readonly network: Pick<Network, "endpointId">;
 }
 
 interface Connection {
@@ -39,15 +53,20 @@ const LONGEST_REASON = 512;
 export class MiningDevice {
   readonly #parts: MiningDeviceParts;
   readonly #connections: readonly Connection[];
-  readonly #transports: readonly ("tcp" | "iroh")[];
+  readonly #book = new RouteBook<UpstreamSettings, "tcp" | "iroh">(transportsTo);
+  readonly #kept = new Set<KeptConnection>();
+  /** The ways to the upstream, by their ids. */
+  #routes: ReadonlyMap<number, DialledUpstream> = new Map();
+  #plan: ChoicePlan;
   readonly #metrics: MiningDeviceMetrics;
+  readonly #report: ReturnType<typeof reconnectReport>;
   #mining = 0;
 
   constructor(parts: MiningDeviceParts) {
     const { config, context, engine } = parts;
     const user = config.protocol === "sv1" ? config.userName : config.userIdentity;
     this.#parts = parts;
-    this.#transports = config.protocol === "sv1" ? ["tcp"] : transportsTo(config);
+    this.#plan = this.#planOf(config);
     this.#connections = Array.from({ length: config.connections }, (_, index) => ({
       number: index + 1,
       user: numbered(user, index + 1),
@@ -62,6 +81,7 @@ export class MiningDevice {
       hashrate: () => engine.hashrate(),
       connections: () => countStates(this.#views()),
     });
+    this.#report = reconnectReport(context.log, this.#metrics.reconnects);
   }
 
   /** Mines until the role's signal aborts. Rejects when the engine fails. */
@@ -73,6 +93,16 @@ export class MiningDevice {
     await Promise.race([ended, engine.failed]);
   }
 
+  /**
+   * Another upstream or policy is in force. Each connection mines at the former one until it has one to the other.
+   *
+   * @throws NetworkError `iroh-unavailable` when it is reached over Iroh and the process was started without.
+   */
+  replaceUpstream(config: MiningDeviceConfig): void {
+    this.#plan = this.#planOf(config);
+    for (const kept of this.#kept) kept.replace(this.#plan);
+  }
+
   /** The document behind `/api/v1/status`. */
   status(): unknown {
     const { config, engine } = this.#parts;
@@ -82,22 +112,34 @@ export class MiningDevice {
   async #keep(connection: Connection): Promise<void> {
     const { signal } = this.#parts.context;
     await sleep((connection.number - 1) * START_INTERVAL_MS, undefined, { signal }).catch(() => {});
-    await keepConnected({
-      routes: this.#transports.length,
-      policy: toUpstreamPolicy(this.#parts.config.fallback),
+    const kept = keepConnected({
+      plan: this.#plan,
       attempt: (attempt) => this.#attempt(connection, attempt),
       onState: (state) => this.#onState(connection, state),
+      onReconnect: (news) => this.#report(news, { connection: connection.number }),
       signal,
     });
+    this.#kept.add(kept);
+    await kept.ended;
   }
 
-  async #attempt(connection: Connection, { route, signal, stand, connected }: Attempt): Promise<void> {
+  #planOf(config: MiningDeviceConfig): ChoicePlan {
+    const upstream = upstreamOf(config);
+    checkRoutes(this.#parts.network, [upstream]);
+    const routes = this.#book.routesTo([upstream]);
+    this.#routes = new Map(routes.map(({ id, entry, way }) => [id, { ...entry, transport: way }]));
+    return { routes, policy: toUpstreamPolicy(config.fallback) };
+  }
+
+  async #attempt(connection: Connection, { route, to, signal, stand, connected, asked }: Attempt): Promise<void> {
     const { config, context, engine, connect } = this.#parts;
+    const known = this.#routes.get(route);
+    if (known === undefined) throw new RangeError(`there is no route ${route}`);
     let own: (() => StreamInfo) | undefined;
     try {
       await connect({
         config,
-        transport: this.#transports[route] ?? "tcp",
+        upstream: to === undefined ? known : reconnectUpstream(known, to),
         number: connection.number,
         engine,
         signal,
@@ -116,6 +158,7 @@ export class MiningDevice {
           this.#setWork(connection, work);
           if (first) connected();
         },
+        onReconnect: asked,
       });
     } finally {
       // Another connection may be in its place by now.
@@ -149,4 +192,11 @@ export class MiningDevice {
   #views(): readonly ConnectionView[] {
     return this.#connections.map((connection) => ({ ...connection, stream: connection.info?.() }));
   }
+}
+
+/** What of the config makes the upstream another one. */
+function upstreamOf(config: MiningDeviceConfig): UpstreamSettings {
+  const keys = Object.keys(upstreamSettings) as (keyof UpstreamSettings)[];
+  const entries = keys.filter((key) => config[key] !== undefined).map((key) => [key, config[key]]);
+  return Object.fromEntries(entries);
 }

@@ -1,11 +1,10 @@
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
-import { irohNeed, openNetwork } from "@adit/role-network";
+import { fallbackKeys, irohNeed, openNetwork, upstreamKeys } from "@adit/role-network";
 import { type MiningDeviceConfig, miningDeviceConfig } from "./config.ts";
-import type { Connect } from "./connection/connect.ts";
 import { connectSv1 } from "./connection/sv1-connection.ts";
 import { connectSv2 } from "./connection/sv2-connection.ts";
 import { HashingEngine } from "./hashing/hashing-engine.ts";
-import { MiningDevice } from "./mining-device.ts";
+import { MiningDevice, type MiningDeviceParts } from "./mining-device.ts";
 
 /** The mining device: CPU miners that speak Stratum V1 or V2, for demos, tests and load. */
 export const miningDeviceRole: RoleDefinition<MiningDeviceConfig> = {
@@ -25,18 +24,22 @@ async function run(config: MiningDeviceConfig, context: RoleContext<MiningDevice
   context.log.info({ threads, hashrateLimit }, "hashing threads up");
   const needsIroh = irohNeed([config.transport]);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
-  if (config.protocol === "sv1") return await mine(config, { context, engine, connect: connectSv1 });
+  if (config.protocol === "sv1") return await mine(config, { context, engine, network, connect: connectSv1 });
   const nominalHashrate = config.nominalHashrate ?? (await measured(config, { context, engine }));
-  await mine(config, { context, engine, connect: connectSv2(network, nominalHashrate) });
+  await mine(config, { context, engine, network, connect: connectSv2(network, nominalHashrate) });
 }
 
 interface Parts {
-  readonly context: RoleContext;
+  readonly context: RoleContext<MiningDeviceConfig>;
   readonly engine: HashingEngine;
 }
 
-async function mine(config: MiningDeviceConfig, parts: Parts & { readonly connect: Connect }): Promise<void> {
+async function mine(
+  config: MiningDeviceConfig,
+  parts: Parts & Pick<MiningDeviceParts, "connect" | "network">,
+): Promise<void> {
   const device = new MiningDevice({ config, ...parts });
+  parts.context.onReload([...upstreamKeys(""), ...fallbackKeys], (changed) => device.replaceUpstream(changed));
   parts.context.setStatus(() => device.status());
   await device.run();
 }

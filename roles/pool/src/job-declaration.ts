@@ -104,6 +104,7 @@ export class JobDeclaration implements AsyncDisposable {
       this.#served = served;
       onChange();
       await Promise.race([aborted(signal), declarator.failure]);
+      await Promise.race([declarator.takeLeave(), declarator.failure]);
     } catch (error) {
       this.#failure = error instanceof Error ? error.message : String(error);
       context.log.error(

@@ -1,16 +1,25 @@
 import { type ChainTip, MiningServer } from "@adit/channels";
 import {
   miningListener,
-  moveTarget,
   type RewardScript,
   TemplateClient,
+  type TemplateClientOptions,
   type TemplateEvent,
+  templateProviderKeys,
   templateProviderUpstream,
   toServerOptions,
 } from "@adit/mining-shell";
 import { aborted } from "@adit/network-helpers";
 import type { RoleContext } from "@adit/role-kit";
-import { listenerStatus, listenLimitKeys, type Network, type Served, toUpstreamPolicy } from "@adit/role-network";
+import {
+  fallbackKeys,
+  listenerStatus,
+  listenLimitKeys,
+  moveTarget,
+  type Network,
+  type Served,
+  toUpstreamPolicy,
+} from "@adit/role-network";
 import type { ShareStore } from "@adit/share-store";
 import { BlockJournal } from "./block-journal.ts";
 import { Blocks } from "./blocks.ts";
@@ -106,15 +115,16 @@ export class Pool {
     context.setStatus(() => this.#status());
     await using templates = new TemplateClient({
       network,
-      upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
-      policy: toUpstreamPolicy(config.fallback),
+      ...providerOf(config),
       constraints: outputConstraints(reward),
       onEvent: (event) => this.#onTemplateEvent(event),
       onChange: () => this.#updateReadiness(),
       log: context.log,
+      metrics: context.metrics,
       now: context.now,
     });
     this.#templates = templates;
+    context.onReload([...templateProviderKeys, ...fallbackKeys], (changed) => templates.replace(providerOf(changed)));
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       this.#updateReadiness();
@@ -144,7 +154,7 @@ export class Pool {
     const declaring = declaration?.serve(signal, serveClients);
     if (declaring === undefined) serveClients();
     await aborted(signal);
-    await this.#miners.drain(moveTarget(config));
+    await this.#miners.drain(moveTarget(config.moveMinersTo));
     await declaring;
   }
 
@@ -154,6 +164,8 @@ export class Pool {
         this.#providersWork.connected(this.#server.activeJobId);
         break;
       case "provider-lost":
+        // The work of the one that takes its place comes in the same moment.
+        if (event.isReplaced === true) break;
         this.#providersWork.lost();
         this.#miners.handle({ type: "template-source-lost" });
         break;
@@ -241,6 +253,13 @@ export class Pool {
     const lastTemplateAt = this.#templates?.status().lastTemplateAt ?? null;
     return lastTemplateAt === null ? undefined : (this.#parts.context.now() - lastTemplateAt) / 1000;
   }
+}
+
+function providerOf({
+  templateProviderType,
+  fallback,
+}: PoolConfig): Pick<TemplateClientOptions, "upstream" | "policy"> {
+  return { upstream: templateProviderUpstream(templateProviderType.Sv2Tp), policy: toUpstreamPolicy(fallback) };
 }
 
 function miningServer({ config, network, reward, declaration, extranonceStart }: PoolParts): MiningServer {

@@ -30,8 +30,12 @@ export class ProvidersWork {
   /** The job that was active when the connection began. */
   #before: number | undefined;
 
-  /** The template provider is connected; `activeJobId`: what is mined, from before. */
+  /**
+   * The template provider is connected; `activeJobId`: what is mined, from before. A connection that takes the place of
+   * another has its work with it, and what is mined until then was the other's a moment ago.
+   */
   connected(activeJobId: number | undefined): void {
+    if (this.#isConnected) return;
     this.#isConnected = true;
     this.#before = activeJobId;
   }

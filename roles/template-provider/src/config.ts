@@ -5,6 +5,7 @@ import {
   checkServer,
   type ListenLimitSettings,
   listenLimits,
+  moveTo,
   type ServerSettings,
   serverSettings,
 } from "@adit/role-network";
@@ -151,6 +152,7 @@ export const templateProviderConfig: z.ZodType<TemplateProviderConfig> = z
   .strictObject({
     ...processSettings,
     ...serverSettings,
+    moveClientsTo: moveTo("clients (pools and jd-clients)", "template provider"),
     embedded: z.exactOptional(embedded),
     bitcoinNode: z.exactOptional(bitcoinNode),
     limits,
@@ -176,6 +178,7 @@ export type TemplateLimits = z.output<typeof limits> & ListenLimitSettings;
 /** What {@link templateProviderConfig} parses to. */
 export interface TemplateProviderConfig extends ProcessSettings, ServerSettings {
   readonly iroh: IrohSettings;
+  readonly moveClientsTo?: string;
   /** Absent when {@link bitcoinNode} is there, or for {@link embeddedDefaults}. */
   readonly embedded?: EmbeddedSettings;
   readonly bitcoinNode?: BitcoinNodeSettings;

@@ -253,3 +253,37 @@ describe("the template provider", () => {
     await expect(miner.until("SetNewPrevHash")).rejects.toThrow();
   });
 });
+
+describe("a template provider that stops", () => {
+  test("answers what it was asked, puts the block it is given on the chain, and ends", async () => {
+    await using folder = await temporaryFolder();
+    await using role = await startRole(folder.path);
+    await using miner = await tcpMiner(role);
+    await miner.constrain();
+    const work = await miner.tip();
+    const stopped = role.stop();
+    await miner.mine(work);
+    const next = await miner.tip();
+    await miner.connection.write({ name: "RequestTransactionData", templateId: next.template.templateId });
+    expect(await miner.until("RequestTransactionDataSuccess")).toMatchObject({ templateId: next.template.templateId });
+    await expect(miner.next()).rejects.toThrow("the connection ended");
+    await stopped;
+    await using again = await startRole(folder.path);
+    expect(again.details).toMatchObject({ height: 1 });
+  });
+
+  test("asks its clients to connect elsewhere first, and serves them until they have gone", async () => {
+    await using folder = await temporaryFolder();
+    await using role = await startRole(folder.path, { top: ['move_clients_to = "tp2.example:8442"'] });
+    await using miner = await tcpMiner(role);
+    await miner.constrain();
+    const work = await miner.tip();
+    const stopped = role.stop();
+    expect(await miner.until("Reconnect")).toMatchObject({ newHost: "tp2.example", newPort: 8442 });
+    await miner.mine(work);
+    await miner.tip();
+    expect(role.status()).toMatchObject({ chain: { height: 1 }, clients: [{ templates_sent: 2 }] });
+    await miner[Symbol.asyncDispose]();
+    await stopped;
+  });
+});

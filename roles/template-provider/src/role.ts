@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { maxPayloadOf } from "@adit/codec";
 import type { Sv2Server } from "@adit/network-helpers";
 import { Readiness, type RoleContext, type RoleDefinition } from "@adit/role-kit";
-import { irohNeed, listenLimitKeys, type Network, openNetwork, type Served } from "@adit/role-network";
+import { irohNeed, listenLimitKeys, moveTarget, type Network, openNetwork, type Served } from "@adit/role-network";
 import type { Backend } from "./backend.ts";
 import { embeddedDefaults, type TemplateProviderConfig, templateProviderConfig } from "./config.ts";
 import { EmbeddedBackend } from "./embedded/embedded-backend.ts";
@@ -52,6 +52,7 @@ async function run(config: TemplateProviderConfig, context: RoleContext<Template
     }),
   });
   if (!signal.aborted) await Promise.race([once(signal, "abort"), provider.failure]);
+  await Promise.race([provider.takeLeave(moveTarget(config.moveClientsTo)), provider.failure]);
 }
 
 async function openBackend(

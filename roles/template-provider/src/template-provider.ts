@@ -1,6 +1,7 @@
 import type { TemplateDistributionMessage } from "@adit/codec";
 import { NetworkError, type NetworkErrorCode, type Sv2Connection, within } from "@adit/network-helpers";
 import { peerText } from "@adit/role-kit";
+import { Downstreams, type ReconnectTarget } from "@adit/role-network";
 import type { Backend, BackendPorts } from "./backend.ts";
 import type { TemplateLimits } from "./config.ts";
 import { type TemplateProviderMetrics, templateProviderMetrics, watchTemplateProvider } from "./metrics.ts";
@@ -14,6 +15,8 @@ type Connection = Sv2Connection<"template_distribution">;
 interface Client {
   readonly connection: Connection;
   readonly queue: TemplateQueue;
+  /** Resolves when nothing more is written. */
+  writing: Promise<void>;
 }
 
 const TICK_MS = 200;
@@ -21,6 +24,8 @@ const TICK_MS = 200;
 const WRITE_TIMEOUT_MS = 60_000;
 /** A template that is not written down by then is sent all the same. */
 const NOTE_LIMIT_MS = 500;
+/** A client that does not read its last messages is not waited for longer. */
+const FLUSH_MS = 500;
 
 /**
  * The shell around {@link TemplateServer} and its backend: one input at a time, effects in order, one writer a client.
@@ -40,7 +45,10 @@ export class TemplateProvider implements AsyncDisposable {
   readonly #maxQueueBytes: number;
   readonly #ticking: NodeJS.Timeout;
   readonly #fail: (error: unknown) => void;
+  readonly #downstreams: Downstreams<"template_distribution">;
   #last: Promise<void> = Promise.resolve();
+  /** Messages of clients that are being dealt with. */
+  #underWay = 0;
 
   /** Takes over the backend, starts it and its clock. */
   constructor(backend: Backend, limits: TemplateLimits, ports: BackendPorts) {
@@ -57,6 +65,7 @@ export class TemplateProvider implements AsyncDisposable {
       },
       ports.now(),
     );
+    this.#downstreams = new Downstreams("template_distribution", ports.log);
     this.#metrics = templateProviderMetrics(ports.metrics);
     watchTemplateProvider(ports.metrics, { backend, server: this.server });
     let fail: (error: unknown) => void = () => {};
@@ -71,19 +80,42 @@ export class TemplateProvider implements AsyncDisposable {
 
   /** Serves one client until its connection ends. Rejects when it broke. */
   async serve(connection: Connection): Promise<void> {
-    const client: Client = { connection, queue: new TemplateQueue(this.#maxQueueBytes) };
+    const client: Client = {
+      connection,
+      queue: new TemplateQueue(this.#maxQueueBytes),
+      writing: Promise.resolve(),
+    };
     const { id } = connection;
     this.#clients.set(id, client);
-    const writing = this.#write(client);
+    const leave = this.#downstreams.enter((frame) => client.queue.pushFirst(frame));
+    client.writing = this.#write(client);
     try {
       await this.#step({ type: "connected", client: id });
-      for await (const { message } of connection.messages) await this.#step({ type: "message", client: id, message });
+      for await (const { message } of connection.messages) {
+        this.#downstreams.heard();
+        this.#underWay += 1;
+        await this.#step({ type: "message", client: id, message }).finally(() => {
+          this.#underWay -= 1;
+        });
+      }
     } finally {
       this.#clients.delete(id);
+      leave();
       client.queue.end();
       await this.#step({ type: "disconnected", client: id });
-      await writing;
+      await client.writing;
     }
+  }
+
+  /**
+   * At the end of the role: asks the clients to connect elsewhere, if there is an elsewhere, and serves them until they have
+   * gone. For those that are left everything that came is dealt with, blocks above all, and what waits for them is written.
+   */
+  async takeLeave(to: ReconnectTarget | undefined): Promise<void> {
+    await this.#downstreams.takeLeave(to, () => this.#underWay > 0);
+    const left = [...this.#clients.values()];
+    for (const { queue } of left) queue.finish();
+    await within(FLUSH_MS, Promise.all(left.map(({ writing }) => writing)));
   }
 
   /** The role's part of the status document. */

@@ -86,4 +86,15 @@ describe("the queue of a client", () => {
     queue.push([refusal(2)]);
     expect(await queue.take()).toBeUndefined();
   });
+
+  test("gives what waits after it is finished, a notice first, and takes nothing more", async () => {
+    const queue = new TemplateQueue(10_000);
+    queue.push([refusal(1)]);
+    const notice = Uint8Array.of(0, 0, 0x04, 0, 0, 0);
+    queue.pushFirst(notice);
+    queue.finish();
+    queue.push([refusal(2)]);
+    expect(await queue.take()).toEqual([notice, expect.any(Uint8Array)]);
+    expect(await queue.take()).toBeUndefined();
+  });
 });

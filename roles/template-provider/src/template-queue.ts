@@ -15,9 +15,11 @@ const templates = dialect("template_distribution");
 export class TemplateQueue {
   readonly #maxBytes: number;
   #waiting: Waiting[] = [];
+  #ahead: readonly Uint8Array[] = [];
   #bytes = 0;
   #wake: (() => void) | undefined;
   #ended = false;
+  #finished = false;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -30,6 +32,7 @@ export class TemplateQueue {
 
   /** Adds messages; `overflow` when that is more than may wait, and the client should be closed. */
   push(messages: readonly TemplateDistributionMessage[]): "queued" | "overflow" {
+    if (this.#finished) return "queued";
     for (const message of messages) {
       this.#waiting = this.#waiting.filter((earlier) => !supersedes(message, earlier.message));
       this.#waiting.push({ message, frame: templates.encode(message) });
@@ -39,18 +42,31 @@ export class TemplateQueue {
     return this.#bytes > this.#maxBytes ? "overflow" : "queued";
   }
 
+  /** Adds a frame that goes out before what waits. */
+  pushFirst(frame: Uint8Array): void {
+    this.#ahead = [...this.#ahead, frame];
+    this.#wake?.();
+  }
+
   /** Everything that waits, as soon as there is something; undefined once the queue has ended. One caller at a time. */
   async take(): Promise<readonly Uint8Array[] | undefined> {
-    while (this.#waiting.length === 0 && !this.#ended) {
+    while (this.#isEmpty && !this.#ended && !this.#finished) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    if (this.#ended) return undefined;
-    const frames = this.#waiting.map(({ frame }) => frame);
+    if (this.#isEmpty || this.#ended) return undefined;
+    const frames = [...this.#ahead, ...this.#waiting.map(({ frame }) => frame)];
+    this.#ahead = [];
     this.#waiting = [];
     this.#bytes = 0;
     return frames;
+  }
+
+  /** Nothing more is added; what waits is taken still. */
+  finish(): void {
+    this.#finished = true;
+    this.#wake?.();
   }
 
   /** Nothing more will be taken. */
@@ -59,6 +75,10 @@ export class TemplateQueue {
     this.#waiting = [];
     this.#bytes = 0;
     this.#wake?.();
+  }
+
+  get #isEmpty(): boolean {
+    return this.#waiting.length === 0 && this.#ahead.length === 0;
   }
 }
 

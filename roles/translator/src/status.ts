@@ -72,7 +72,7 @@ export function statusOf(from: {
   readonly uplinks: Iterable<Uplink>;
   readonly routes: readonly UpstreamRoute[];
   readonly inUse: InUse;
-  readonly states: readonly RouteState[];
+  readonly states: ReadonlyMap<number, RouteState>;
   readonly totals: Totals<CounterName>;
 }): TranslatorStatus {
   const miners = [...from.miners].map(minerStatus);
@@ -84,7 +84,7 @@ export function statusOf(from: {
     upstream_routes: from.routes.map(({ name, transport }, at) => ({
       name,
       transport,
-      state: from.states[at]?.phase ?? "resting",
+      state: from.states.get(at)?.phase ?? "resting",
       in_use: at === from.inUse,
     })),
     upstream_channels: [...from.uplinks].map(uplinkStatus),

@@ -76,7 +76,11 @@ export class UpstreamSide implements MinerHost, SessionHost {
     this.#rules = rules;
     this.#plan = plan;
     this.#outbox = outbox;
-    this.#choice = new UpstreamChoice({ routes, policy, soloAfterMs: undefined, random: rules.random }, outbox.now);
+    const known = routes.map(({ upstream }, id) => ({ id, upstream }));
+    this.#choice = new UpstreamChoice(
+      { routes: known, policy, soloAfterMs: undefined, random: rules.random },
+      outbox.now,
+    );
     this.#sessions = new UpstreamSessions(outbox, (id, route, to) => this.#newSession(id, route, to));
     this.#indexes = new MinerIndexes(Math.floor(rules.random() * 0xffff));
     this.#reconnects = new TokenBucket(RECONNECTS, outbox.now);
@@ -95,7 +99,7 @@ export class UpstreamSide implements MinerHost, SessionHost {
   }
 
   /** Where each route stands. */
-  get states(): readonly RouteState[] {
+  get states(): ReadonlyMap<number, RouteState> {
     return this.#choice.states;
   }
 

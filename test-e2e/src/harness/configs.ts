@@ -73,6 +73,8 @@ interface ServerOptions extends IrohOptions {
   readonly logLevel?: string;
   /** More lines for `[limits]`. */
   readonly limits?: string;
+  /** More lines for its top. */
+  readonly top?: string;
 }
 
 /** A template provider on both transports. */
@@ -118,7 +120,7 @@ export function nodeTemplateProviderToml(
     ...nodes.map((node) => nodeTable("bitcoin_node.nodes", node)),
     ...extraSubmit.map((node) => nodeTable("bitcoin_node.extra_submit", node)),
   ];
-  return `${server(folder, listen, logLevel)}
+  return `${server(folder, listen, logLevel)}${options.top ?? ""}
 ${iroh(folder, listen.udp)}${limits(options.limits ?? "")}
 [bitcoin_node]
 network = "regtest"
@@ -158,7 +160,7 @@ export function poolToml(
   } = {},
 ): string {
   const { listen = anyPort, logLevel = "debug", sharesPerMinute = SHARES_PER_MINUTE, shareBatchSize = 4 } = options;
-  return `${server(folder, listen, logLevel)}
+  return `${server(folder, listen, logLevel)}${options.top ?? ""}
 network = "regtest"
 coinbase_reward_script = "addr(bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080)"
 pool_signature = "e2e"
@@ -189,11 +191,7 @@ export function embeddedNode(templateProvider: TestRole, table: string): string 
 }
 
 /** A jd-server on both transports, with the embedded chain as its node. */
-export function jdServerToml(
-  folder: string,
-  templateProvider: TestRole,
-  options: ServerOptions & { readonly top?: string } = {},
-): string {
+export function jdServerToml(folder: string, templateProvider: TestRole, options: ServerOptions = {}): string {
   const { listen = anyPort, logLevel = "debug", top = "" } = options;
   return `${server(folder, listen, logLevel)}
 network = "regtest"
@@ -225,8 +223,6 @@ export function jdClientToml(
     readonly sharesPerMinute?: number;
     readonly templatesOver?: "tcp" | "iroh";
     readonly upstreams: readonly JdClientUpstream[];
-    /** More lines for its top. */
-    readonly top?: string;
     readonly userIdentity?: string;
   },
 ): string {

@@ -1,4 +1,4 @@
-import { DECLARE_TX_DATA, type JobDeclarationMessage } from "@adit/codec";
+import { DECLARE_TX_DATA, type DialectMessage, type JobDeclarationMessage } from "@adit/codec";
 import { type ByteStream, type ClientSecurity, dialSv2, type Sv2Connection } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey, pureCrypto } from "@adit/noise";
 
@@ -41,14 +41,14 @@ export class JdClient implements AsyncDisposable {
   }
 
   /** The next message, which has to be the one that is expected. */
-  async next<Name extends JobDeclarationMessage["name"]>(
+  async next<Name extends DialectMessage<"job_declaration">["name"]>(
     name: Name,
-  ): Promise<JobDeclarationMessage & { readonly name: Name }> {
+  ): Promise<DialectMessage<"job_declaration"> & { readonly name: Name }> {
     const { value, done } = await this.#messages.next();
     if (done === true) throw new Error(`the connection ended, expected ${name}`);
-    const message = value.message as JobDeclarationMessage;
+    const message = value.message as DialectMessage<"job_declaration">;
     if (message.name !== name) throw new Error(`expected ${name}, got ${JSON.stringify(message)}`);
-    return message as JobDeclarationMessage & { readonly name: Name };
+    return message as DialectMessage<"job_declaration"> & { readonly name: Name };
   }
 
   /** A token. */

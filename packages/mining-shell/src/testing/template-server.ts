@@ -22,8 +22,15 @@ import {
   type TemplateSetNewPrevHash,
   u256,
 } from "@adit/codec";
-import { defaultListenLimits, type Sv2Connection, type Sv2Listeners, serveSv2 } from "@adit/network-helpers";
+import {
+  defaultListenLimits,
+  type ServerSecurity,
+  type Sv2Connection,
+  type Sv2Listeners,
+  serveSv2,
+} from "@adit/network-helpers";
 import { tcp } from "@adit/network-helpers/tcp";
+import type { ReconnectTarget } from "@adit/role-network";
 
 /** One hash in 256 is a block. */
 export const BLOCK_BITS = 0x2000ffff;
@@ -50,9 +57,11 @@ export interface TemplateServerOptions {
   readonly firstId?: bigint;
   /** Transactions of every template, serialized with their witnesses; none unless told. */
   readonly transactions?: readonly Uint8Array[];
+  /** `plain` unless told. */
+  readonly security?: ServerSecurity;
 }
 
-/** A Template Distribution server over plain TCP, whose blocks are checked in full. */
+/** A Template Distribution server over TCP, whose blocks are checked in full. */
 export class TemplateServer implements AsyncDisposable {
   readonly chain: Chain;
   /** What came in, in order. */
@@ -83,7 +92,9 @@ export class TemplateServer implements AsyncDisposable {
   static async start(chain: Chain, options: TemplateServerOptions = {}): Promise<TemplateServer> {
     const server = new TemplateServer(chain, options);
     server.#listeners = await serveSv2({
-      listeners: [{ transport: tcp(), address: `127.0.0.1:${options.port ?? 0}`, security: "plain" }],
+      listeners: [
+        { transport: tcp(), address: `127.0.0.1:${options.port ?? 0}`, security: options.security ?? "plain" },
+      ],
       server: {
         protocol: "template_distribution",
         supportedFlags: 0,
@@ -110,6 +121,16 @@ export class TemplateServer implements AsyncDisposable {
     this.#fees += 1000n;
     this.#current = this.#template(false);
     for (const client of this.#clients) void client.write(this.#current);
+  }
+
+  /** Asks every client to be served elsewhere. */
+  sendAway(to: ReconnectTarget): void {
+    for (const client of this.#clients) void client.write({ name: "Reconnect", ...to });
+  }
+
+  /** Clients that have said what room they need. */
+  get clients(): number {
+    return this.#clients.size;
   }
 
   /** Somebody else finds a block. */

@@ -54,7 +54,7 @@ export interface StatusParts {
   readonly inUse: InUse;
   readonly routes: readonly UpstreamRoute[];
   /** Of each route. */
-  readonly states: readonly RouteState[];
+  readonly states: ReadonlyMap<number, RouteState>;
   readonly cachedShares: number;
   readonly totals: Totals<CounterName>;
 }
@@ -97,7 +97,7 @@ const PHASES = ["ready", "dialling", "resting"] as const;
 function upstreamStatus(upstream: number, { upstreams, routes, states, inUse }: StatusParts): UpstreamStatus {
   const own = routes.flatMap((route, at) =>
     route.upstream === upstream
-      ? [{ pool: route.pool, jds: route.jds, state: states[at]?.phase ?? "resting", in_use: at === inUse }]
+      ? [{ pool: route.pool, jds: route.jds, state: states.get(at)?.phase ?? "resting", in_use: at === inUse }]
       : [],
   );
   return {

@@ -56,7 +56,7 @@ export class UpstreamSide {
     this.#miners = miners;
     this.#transactions = new TemplateTransactions(server.hashing);
     this.#sessions = new Sessions(outbox, (id, route) => this.#newSession(id, route));
-    const known = mode === null ? [] : routes;
+    const known = mode === null ? [] : routes.map(({ upstream }, id) => ({ id, upstream }));
     this.#choice = new UpstreamChoice({ routes: known, policy, soloAfterMs, random }, outbox.now);
   }
 
@@ -66,7 +66,7 @@ export class UpstreamSide {
   }
 
   /** Where each route stands. */
-  get states(): readonly RouteState[] {
+  get states(): ReadonlyMap<number, RouteState> {
     return this.#choice.states;
   }
 

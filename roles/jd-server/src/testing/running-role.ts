@@ -19,6 +19,8 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
 
 /** The role in this process, as `runRole` would run it. */
 export interface RunningRole extends AsyncDisposable {
+  /** Tells the role to stop, and resolves when it has; rejects when it ends by a fault. */
+  stop(): Promise<void>;
   /** What the role told its parent. */
   readonly details: ReadyDetails;
   readonly metrics: MetricsRegister;
@@ -83,6 +85,10 @@ export async function startRole(folder: string, nodeUrl: string, top: readonly s
     log: async () => {
       const lines = (await readFile(join(folder, "log"), "utf8")).trim().split("\n");
       return lines.map((line) => (JSON.parse(line) as { readonly msg: string }).msg);
+    },
+    stop: async () => {
+      stop.abort();
+      await ended;
     },
     [Symbol.asyncDispose]: async () => {
       stop.abort();

@@ -1,4 +1,5 @@
 import type { RoleContext } from "@adit/role-kit";
+import type { ReconnectTarget } from "@adit/role-network";
 import type { HashingEngine, HashingSource } from "../hashing/hashing-engine.ts";
 import type { Miner, MinerEffect } from "../miner/miner-effect.ts";
 import type { ShareNews } from "../miner/share-tally.ts";
@@ -26,6 +27,8 @@ export interface MinerHostOptions<Input, Message> {
   readonly onNews: (news: ShareNews) => void;
   /** Called with the work that is hashed from now on, undefined for none. */
   readonly onWork: (work: Work | undefined) => void;
+  /** Called when the upstream asks to be reached elsewhere. */
+  readonly onReconnect: (to: ReconnectTarget) => void;
 }
 
 /** Messages that may wait for an upstream that does not read; shares are the only thing a miner sends much of. */
@@ -85,6 +88,9 @@ export class MinerHost<Input, Message> implements Disposable {
         break;
       case "log":
         this.#options.log[effect.level](effect.fields, effect.event);
+        break;
+      case "reconnect":
+        this.#options.onReconnect(effect.to);
         break;
       case "close":
         this.#ended = true;

@@ -11,8 +11,8 @@ const DIAL_TIMEOUT_MS = 10_000;
 const encoder = new TextEncoder();
 
 /** Connects to a Stratum V1 pool and mines until the connection ends or the signal aborts. */
-export const connectSv1: Connect = async ({ config, number, signal, ...host }) => {
-  const address = formatHostPort({ host: config.address ?? "", port: config.port ?? 0 });
+export const connectSv1: Connect = async ({ config, upstream, number, signal, ...host }) => {
+  const address = formatHostPort({ host: upstream.address ?? "", port: upstream.port ?? 0 });
   await using stream = await dial(address, signal);
   await host.onOpen(() => stream.info());
   const miner = new Sv1Miner({

@@ -14,14 +14,14 @@ import { MinerHost, type Wire } from "./miner-host.ts";
 
 /** Makes what connects to a Stratum V2 pool and mines until the connection ends or the signal aborts. */
 export function connectSv2(network: Network, nominalHashrate: number): Connect {
-  return async ({ config, transport, number, signal, ...host }) => {
+  return async ({ config, upstream, number, signal, ...host }) => {
     const hello = {
       protocol: "mining",
       flags: config.channel === "standard" ? REQUIRES_STANDARD_JOBS : 0,
       requestExtensions: [],
       requiredExtensions: [],
     } as const;
-    await using connection = await network.dial({ ...config, transport }, hello, { signal });
+    await using connection = await network.dial(upstream, hello, { signal });
     await host.onOpen(() => connection.info());
     const miner = new Sv2Miner({
       kind: config.channel,

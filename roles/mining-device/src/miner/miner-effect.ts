@@ -1,3 +1,4 @@
+import type { ReconnectTarget } from "@adit/role-network";
 import type { Work } from "../work/work.ts";
 import type { LossReason, RejectReason } from "./reasons.ts";
 
@@ -25,6 +26,8 @@ export type MinerEffect<Message> =
       readonly event: string;
       readonly fields: Readonly<Record<string, unknown>>;
     }
+  /** The upstream asks to be reached elsewhere. The connection goes on until there is another. */
+  | { readonly type: "reconnect"; readonly to: ReconnectTarget }
   /** Close the connection and try again later. Nothing follows. */
   | { readonly type: "close"; readonly reason: string };
 

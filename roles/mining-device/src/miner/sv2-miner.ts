@@ -117,7 +117,7 @@ export class Sv2Miner implements Miner<Sv2MinerInput, MiningMessage> {
       case "channel-closed":
         return [{ type: "close", reason: `the pool closed the channel: ${event.reasonCode}` }];
       case "reconnect":
-        return [{ type: "close", reason: "the pool asked to reconnect" }];
+        return [{ type: "reconnect", to: { newHost: event.host, newPort: event.port } }];
       case "protocol-fault":
         return this.#onFault(event, now);
       default:

@@ -20,6 +20,8 @@ export async function temporaryFolder(): Promise<AsyncDisposable & { readonly pa
 
 /** The role in this process, as `runRole` would run it. */
 export interface RunningRole extends AsyncDisposable {
+  /** Tells the role to stop, and resolves when it has; rejects when it ends by a fault. */
+  stop(): Promise<void>;
   /** What the role told its parent. */
   readonly details: Record<string, unknown>;
   readonly metrics: MetricsRegister;
@@ -78,6 +80,10 @@ export async function startRole(folder: string, lines: ConfigLines = {}): Promis
     metrics,
     ended,
     status: () => status() as TemplateProviderStatus,
+    stop: async () => {
+      stop.abort();
+      await ended;
+    },
     [Symbol.asyncDispose]: async () => {
       stop.abort();
       await ended.catch(() => {});

@@ -1,9 +1,9 @@
-import type { NewTemplate, TemplateDistributionMessage, TemplateSetNewPrevHash } from "@adit/codec";
+import type { DialectMessage, NewTemplate, TemplateSetNewPrevHash } from "@adit/codec";
 import { type ByteStream, type ClientSecurity, dialSv2, type Sv2Connection } from "@adit/network-helpers";
 import { decodeAuthorityPublicKey, pureCrypto } from "@adit/noise";
 import { solve, type Work } from "./solve.ts";
 
-type Message = TemplateDistributionMessage;
+type Message = DialectMessage<"template_distribution">;
 
 /** A small template client that mines. */
 export class TemplateMiner implements AsyncDisposable {
