@@ -16,7 +16,7 @@ const choices: readonly OtherEvent[] = [
     level: "info, warn",
     fields: ["from", "to", "reason"],
     meaning:
-      "Another upstream, or another transport to the same one, is used from now on. `reason` is why: `start`, `upstream-ready`, `better-upstream-ready`, `solo-mode`, `no-upstream-ready`, or the code of the failure that it came of. A jd-client adds `pool` and `jds`, the transport of each.",
+      "Another upstream, or another transport to the same one, is used from now on. `reason` is why: `start`, `upstream-ready`, `better-upstream-ready`, `solo-mode`, `no-upstream-ready`, or the code of the failure that it came of. A jd-client adds `pool` and `jds`, the transport of each; a template provider's client `upstream`; a mining device `connection`; both `detail`, what the connection before has ended with.",
   },
   {
     text: "upstream failed",
@@ -41,6 +41,12 @@ const choices: readonly OtherEvent[] = [
     level: "debug",
     fields: ["upstream", "transport", "newHost", "newPort", "refusal"],
     meaning: "The same, and is not followed: `not-in-use`, `under-way`, `too-often`.",
+  },
+  {
+    text: "reconnect failed",
+    level: "warn",
+    fields: ["newHost", "newPort", "reason"],
+    meaning: "It could not be reached where it asked to be; it is used as long as it serves.",
   },
   {
     text: "reconnected",
