@@ -174,6 +174,7 @@ class RoleNetwork implements Network {
   readonly #tcp: Transport = tcp();
   readonly #metrics: NetworkMetrics;
   readonly #reconnects: ReconnectMeter;
+  readonly #paths: PathWatch;
   readonly #dialled = new Set<LiveConnection & Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
   readonly #accepted = new Set<LiveConnection>();
   readonly #listening = new Set<Sv2Listeners>();
@@ -188,9 +189,9 @@ class RoleNetwork implements Network {
     this.#names = names;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
     this.#reconnects = new ReconnectMeter(context.metrics);
-    const paths = new PathWatch(context.metrics, context.log);
+    this.#paths = new PathWatch(context.metrics, context.log);
     if (iroh !== undefined) {
-      this.#watching = setInterval(() => paths.look(this.#live().map(({ info }) => info)), PATH_LOOK_MS).unref();
+      this.#watching = setInterval(() => this.#lookAtPaths(), PATH_LOOK_MS).unref();
     }
   }
 
@@ -246,6 +247,7 @@ class RoleNetwork implements Network {
     });
     this.#dialled.add(tracked);
     this.#reconnects.connected(key, upstream.transport);
+    this.#paths.lookAt(tracked.info());
     return tracked;
   }
 
@@ -259,6 +261,7 @@ class RoleNetwork implements Network {
       limits: toListenLimits(limits),
       handler: async (connection) => {
         this.#accepted.add(connection);
+        this.#paths.lookAt(connection.info());
         try {
           await handler(new TrackedConnection(connection, this.#metrics.messages, () => undefined));
         } finally {
@@ -317,6 +320,10 @@ class RoleNetwork implements Network {
       ...[...this.#dialled].map((connection) => ({ info: connection.info(), direction: "upstream" as const })),
       ...downstream.map((info) => ({ info, direction: "downstream" as const })),
     ];
+  }
+
+  #lookAtPaths(): void {
+    this.#paths.look(this.#live().map(({ info }) => info));
   }
 
   #irohTransport(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
