@@ -204,7 +204,8 @@ function handshakeFault(cause: unknown, peer: string): NetworkError {
 }
 
 function endedEarly(peer: string): NetworkError {
-  return new NetworkError("closed", { peer, message: `${peer}: the peer ended before the handshake was complete` });
+  const message = `${peer}: the peer ended before the handshake was complete; its log says why, if it is one of Stratum V2`;
+  return new NetworkError("closed", { peer, message });
 }
 
 /** What a stranger seems to speak, for the error message; random bytes of a real handshake may look alike once in a while. */
