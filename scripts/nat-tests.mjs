@@ -2,7 +2,7 @@
 // That takes root, nftables, iproute2, Python and TUN devices; where one of them is missing it says so and ends with 0.
 // iroh's own relay server is built from crates.io where cargo is, and kept outside of the checkout, in the folder that
 // ADIT_NAT_CACHE names or ~/.cache/adit/nat; elsewhere the relay of the unit tests stands in. Otherwise ends as `npm test`
-// does.
+// does. `--build-only` builds the relay and tests nothing.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
@@ -90,6 +90,10 @@ function isThere(command) {
 const missing = lacking();
 if (missing !== undefined) {
   process.stdout.write(`SKIPPED: the tests through a NAT need ${missing}\n`);
+  process.exit(0);
+}
+if (process.argv.includes("--build-only")) {
+  buildRelay();
   process.exit(0);
 }
 install();

@@ -37,6 +37,7 @@ test("there is an example for each way to run a role", () => {
     "translator-iroh.toml",
     "translator-lan.toml",
     "translator-operator.toml",
+    "translator-own-relay.toml",
     "watch-farm.toml",
   ]);
 });

@@ -5,6 +5,7 @@ import {
   type Attempt,
   type ClientHello,
   checkRoutes,
+  choiceReport,
   type DialledUpstream,
   type KeptConnection,
   keepConnected,
@@ -71,11 +72,20 @@ export class TemplateClient implements AsyncDisposable {
         labels: ["result"],
       }),
     );
+    const reportChange = choiceReport(
+      log,
+      metrics.counter({
+        name: "sv2_template_client_upstream_changes_total",
+        help: "Changes of the template provider, or of the transport it is reached over",
+        labels: ["reason"],
+      }),
+    );
     this.#kept = keepConnected({
       plan: this.#plan(options),
       attempt: (attempt) => this.#attempt(attempt),
       onState: (state) => this.#onState(state),
       onReconnect: (news) => this.#onReconnect(news),
+      onChange: (change) => reportChange(change, this.#routes, { upstream: "template provider" }),
       signal: this.#stopping.signal,
     });
   }

@@ -58,7 +58,10 @@ export async function awaitFirstByte({ stream, inbox }: Opened, { signal }: { si
   using _ = breakOnAbort(stream, signal, "waiting for its first byte");
   const { peer } = stream;
   if (await inbox.fill(1)) return;
-  const error = new NetworkError("closed", { peer, message: `${peer}: the peer left without a word` });
+  const error = new NetworkError("closed", {
+    peer,
+    message: `${peer}: the peer left without a word; port scans and health checks look like this`,
+  });
   stream.abort(error);
   throw error;
 }
@@ -113,7 +116,10 @@ async function receiveSetup(
 ): Promise<SetupConnection> {
   const first = await incoming.next();
   if (first.done === true) {
-    throw new NetworkError("closed", { peer, message: `${peer}: the peer left before SetupConnection` });
+    throw new NetworkError("closed", {
+      peer,
+      message: `${peer}: the peer left before SetupConnection; its log says why`,
+    });
   }
   const decoded = dialect("mining").decode(first.value);
   if (decoded.kind === "message" && decoded.message.name === "SetupConnection") return decoded.message;

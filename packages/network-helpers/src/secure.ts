@@ -183,7 +183,7 @@ export function breakOnAbort(
 const noiseFaults: Partial<Record<NoiseErrorCode, readonly [NetworkErrorCode, string]>> = {
   "authority-mismatch": [
     "authority-mismatch",
-    "the server's certificate is not signed by the configured authority key; check authority_public_key, or whether somebody sits in between",
+    "the server's certificate is not signed by the authority key in the config; compare that with what the server logs at its start, and if it is right, somebody sits in between",
   ],
   "certificate-expired": [
     "certificate-expired",
@@ -204,7 +204,8 @@ function handshakeFault(cause: unknown, peer: string): NetworkError {
 }
 
 function endedEarly(peer: string): NetworkError {
-  return new NetworkError("closed", { peer, message: `${peer}: the peer ended before the handshake was complete` });
+  const message = `${peer}: the peer ended before the handshake was complete; its log says why, if it is one of Stratum V2`;
+  return new NetworkError("closed", { peer, message });
 }
 
 /** What a stranger seems to speak, for the error message; random bytes of a real handshake may look alike once in a while. */

@@ -104,7 +104,7 @@ function networkError(cause: unknown, peer: string): NetworkError {
   if (cause instanceof NetworkError) return cause;
   return new NetworkError("connection-failed", {
     peer,
-    message: `${peer}: could not be dialled, see the cause`,
+    message: `${peer}: could not be dialled (${cause instanceof Error ? cause.message : String(cause)}); check its address and this machine's network`,
     cause,
   });
 }

@@ -1,3 +1,4 @@
+import type { ChoiceReason } from "@adit/network-helpers";
 import type { ReconnectTarget } from "./reconnect.ts";
 
 /** Where a client role stands with its upstream. */
@@ -39,3 +40,14 @@ export type ReconnectNews = { readonly route: number; readonly to: ReconnectTarg
   /** There is none; whoever asked serves on as long as it does. */
   | { readonly type: "failed"; readonly reason: string }
 );
+
+/** Another route serves from now on than before, or none does. */
+export interface RouteChange {
+  /** Id of a route; undefined for none. */
+  readonly from: number | undefined;
+  readonly to: number | undefined;
+  /** `ended`: the one before has. */
+  readonly reason: ChoiceReason | "ended";
+  /** What it ended with; undefined for another reason. */
+  readonly detail: string | undefined;
+}

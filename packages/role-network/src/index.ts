@@ -1,5 +1,6 @@
-export type { Attempt, ReconnectNews, UpstreamState } from "./attempt.ts";
+export type { Attempt, ReconnectNews, RouteChange, UpstreamState } from "./attempt.ts";
 export { type Authority, generateAuthority, loadAuthority } from "./authority.ts";
+export { choiceReport } from "./choice-report.ts";
 export { Downstreams } from "./downstreams.ts";
 export { type KeepConnectedOptions, type KeptConnection, keepConnected } from "./keep-connected.ts";
 export { moveTarget, moveTo } from "./move-target.ts";

@@ -6,7 +6,9 @@ import {
   type LanDiscovery,
   loadIdentityKeys,
 } from "@adit/network-helpers/iroh";
-import type { CounterMetric, IrohSettings, ProcessSettings, RoleContext } from "@adit/role-kit";
+import type { IrohSettings, ProcessSettings, RoleContext } from "@adit/role-kit";
+import { tell } from "./events.ts";
+import { type IrohMetrics, irohMetrics } from "./iroh-metrics.ts";
 import { startNode as startRoleNode } from "./iroh-node.ts";
 import { openLan } from "./lan.ts";
 import { SupervisedNode } from "./supervised-node.ts";
@@ -53,8 +55,7 @@ export class IrohIdentity implements AsyncDisposable {
   readonly #lan: LanDiscovery | undefined;
   readonly #required: boolean;
   readonly #startNode: typeof startRoleNode;
-  readonly #starts: CounterMetric<"result">;
-  readonly #connections: CounterMetric<"identity">;
+  readonly #metrics: IrohMetrics;
   readonly #attached = new Set<Attach>();
   readonly #namedPeers = new Set<string>();
   readonly #timer: NodeJS.Timeout;
@@ -74,12 +75,10 @@ export class IrohIdentity implements AsyncDisposable {
     this.#required = required;
     this.#startNode = startNode;
     this.#allowedPeers = settings.allowedPeers;
-    this.#connections = this.#metrics();
-    this.#starts = context.metrics.counter({
-      name: "sv2_iroh_node_starts_total",
-      help: "Starts of the process's Iroh node, by result: ok, failed",
-      labels: ["result"],
-    });
+    this.#metrics = irohMetrics(context.metrics, () => ({
+      current: this.#current?.node?.stats().acceptedStreams ?? 0,
+      former: this.#former?.node?.stats().acceptedStreams ?? 0,
+    }));
     this.#timer = setInterval(() => void this.#endIfOver(), CHECK_MS).unref();
   }
 
@@ -180,7 +179,7 @@ export class IrohIdentity implements AsyncDisposable {
       endpointId,
       required: this.#required,
       log: this.#context.log,
-      onStart: (result) => this.#starts.inc({ result }),
+      onStart: (result) => this.#metrics.starts.inc({ result }),
       start: () =>
         this.#startNode({
           settings: this.#settings,
@@ -201,11 +200,11 @@ export class IrohIdentity implements AsyncDisposable {
 
   #onAccepted(endpointId: string, peer: string): void {
     const isFormer = endpointId === this.#former?.endpointId;
-    this.#connections.inc({ identity: isFormer ? "former" : "current" });
+    this.#metrics.connections.inc({ identity: isFormer ? "former" : "current" });
     if (!isFormer || this.#namedPeers.has(peer) || this.#namedPeers.size >= MAX_NAMED_PEERS) return;
     this.#namedPeers.add(peer);
     const fields = { peer, former: endpointId, current: this.#current?.endpointId, until: this.#untilText() };
-    this.#context.log.warn(fields, "peer dials the former endpoint id: give it the current one");
+    tell(this.#context.log, "peer dials the former endpoint id: give it the current one", fields);
   }
 
   /** Ends the former node when its time is over, and has its key removed. */
@@ -227,7 +226,7 @@ export class IrohIdentity implements AsyncDisposable {
     this.#until = Number.POSITIVE_INFINITY;
     this.#namedPeers.clear();
     await former.end(new Error("the former endpoint id is answered no more"));
-    this.#context.log.info({ endpointId: former.endpointId }, "former endpoint id answered no more");
+    tell(this.#context.log, "former endpoint id answered no more", { endpointId: former.endpointId });
     return true;
   }
 
@@ -240,7 +239,7 @@ export class IrohIdentity implements AsyncDisposable {
     const [current, former] = [this.#current, this.#former];
     const currentTicket = current?.node?.ticket();
     const fields = { current: current?.endpointId, currentTicket, former: former?.endpointId };
-    this.#context.log.info({ ...fields, until: this.#untilText() }, "answering under two endpoint ids");
+    tell(this.#context.log, "answering under two endpoint ids", { ...fields, until: this.#untilText() });
   }
 
   #untilText(): string {
@@ -250,23 +249,5 @@ export class IrohIdentity implements AsyncDisposable {
   #running(): SupervisedNode {
     if (this.#current === undefined) throw new Error("the Iroh node has not been started");
     return this.#current;
-  }
-
-  #metrics(): CounterMetric<"identity"> {
-    const { metrics } = this.#context;
-    const open = metrics.gauge({
-      name: "sv2_iroh_connections",
-      help: "Live connections that peers have dialled, by the endpoint id they dialled: current, or former after a key rotation",
-      labels: ["identity"],
-    });
-    metrics.onCollect(() => {
-      open.set({ identity: "current" }, this.#current?.node?.stats().acceptedStreams ?? 0);
-      open.set({ identity: "former" }, this.#former?.node?.stats().acceptedStreams ?? 0);
-    });
-    return metrics.counter({
-      name: "sv2_iroh_connections_total",
-      help: "Connections that peers have dialled, by the endpoint id they dialled",
-      labels: ["identity"],
-    });
   }
 }

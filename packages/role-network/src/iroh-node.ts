@@ -1,5 +1,7 @@
 import { describeSteps, IrohNodeManager, type LanDiscovery } from "@adit/network-helpers/iroh";
 import type { IrohSettings, RoleContext } from "@adit/role-kit";
+import { tell } from "./events.ts";
+import { tellRelays } from "./relay-watch.ts";
 
 /** How one node of a role is started. */
 export interface RoleNodeOptions {
@@ -26,14 +28,17 @@ export async function startNode({ settings, context, ...own }: RoleNodeOptions):
     dialTimeoutMs: dialTimeoutSecs * 1000,
     acceptTimeoutMs: acceptTimeoutSecs * 1000,
     signal,
-    onDiscovery: ({ endpointId, steps }) => log.info({ endpointId, tried: describeSteps(steps) }, "iroh peer found"),
-    onAcceptError: (error) => log.debug({ error }, "iroh connection turned away"),
+    onDiscovery: ({ endpointId, steps }) => tell(log, "iroh peer found", { endpointId, tried: describeSteps(steps) }),
+    onAcceptError: (error) => tell(log, "iroh connection turned away", { error }),
   });
   const relays = typeof relay === "string" ? relay : "custom";
   const lanDiscovery = own.lan !== undefined;
-  log.info(
-    { endpointId: node.endpointId, addresses: node.boundAddresses(), relay: relays, lanDiscovery },
-    "iroh node up",
-  );
+  tell(log, "iroh node up", {
+    endpointId: node.endpointId,
+    addresses: node.boundAddresses(),
+    relay: relays,
+    lanDiscovery,
+  });
+  if (relay !== "disabled") void tellRelays(node, log);
   return node;
 }

@@ -48,11 +48,15 @@ function keep(routes: readonly number[], reachable: Set<number>) {
   const stop = new AbortController();
   const states: string[] = [];
   const lines: Line[] = [];
+  const changes: string[] = [];
   const kept = keepConnected({
     plan: { routes: routes.map((id) => ({ id, upstream: 0 })), policy },
     signal: stop.signal,
     onState: ({ state }) => states.push(state),
     onReconnect: () => {},
+    onChange: ({ from = "nothing", to = "nothing", reason, detail }) => {
+      changes.push([from, "to", to, "for", reason, ...(detail === undefined ? [] : [detail])].join(" "));
+    },
     attempt: async (attempt) => {
       const line = new Line(attempt);
       lines.push(line);
@@ -62,6 +66,7 @@ function keep(routes: readonly number[], reachable: Set<number>) {
   return {
     states,
     lines,
+    changes,
     replace: (...ids: readonly number[]) => kept.replace({ routes: ids.map((id) => ({ id, upstream: id })), policy }),
     serving: () => lines.filter(({ isServing }) => isServing).map(({ attempt }) => attempt.route),
     seconds: (count: number) => vi.advanceTimersByTimeAsync(count * 1000),
@@ -109,6 +114,22 @@ describe("keeping connected", () => {
     await seconds(0);
     expect(serving()).toEqual([0]);
     await stop();
+  });
+
+  test("tells each change of the way, and why", async () => {
+    const reachable = new Set([1]);
+    const { lines, changes, seconds, serving, stop } = keep([0, 1], reachable);
+    await seconds(1);
+    lines.find(({ isServing }) => isServing)?.end(new Error("broken"));
+    await seconds(0);
+    expect(changes).toEqual(["nothing to 1 for start", "1 to nothing for ended broken"]);
+    reachable.delete(1);
+    reachable.add(0);
+    await seconds(60);
+    expect(serving()).toEqual([0]);
+    expect(changes.slice(2)).toEqual(["nothing to 0 for upstream-ready"]);
+    await stop();
+    expect(changes).toHaveLength(3);
   });
 
   test("needs no timer once it has what it prefers", async () => {

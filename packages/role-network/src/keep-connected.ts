@@ -1,6 +1,13 @@
-import { aborted, type ChoiceDecision, type ChoicePlan, reconnectRules, UpstreamChoice } from "@adit/network-helpers";
+import {
+  aborted,
+  type ChoiceDecision,
+  type ChoicePlan,
+  type InUse,
+  reconnectRules,
+  UpstreamChoice,
+} from "@adit/network-helpers";
 import { TokenBucket } from "@adit/token-bucket";
-import type { Attempt, ReconnectNews, ReconnectRefusal, UpstreamState } from "./attempt.ts";
+import type { Attempt, ReconnectNews, ReconnectRefusal, RouteChange, UpstreamState } from "./attempt.ts";
 import { promised } from "./promised.ts";
 import type { ReconnectTarget } from "./reconnect.ts";
 
@@ -12,6 +19,8 @@ export interface KeepConnectedOptions {
   readonly attempt: (attempt: Attempt) => Promise<void>;
   readonly onState: (state: UpstreamState) => void;
   readonly onReconnect: (news: ReconnectNews) => void;
+  /** Called whenever another route is chosen than before. */
+  readonly onChange?: (change: RouteChange) => void;
   readonly signal: AbortSignal;
 }
 
@@ -97,12 +106,13 @@ class Keeper {
     await Promise.all(this.#running);
   }
 
-  #carryOut(decisions: readonly ChoiceDecision<"ended">[]): void {
+  /** `detail`: what a connection has ended with, if that led to the decisions. */
+  #carryOut(decisions: readonly ChoiceDecision<"ended">[], detail?: string): void {
     if (this.#isOver) return;
     for (const decision of decisions) {
       if (decision.type === "dial") this.#tries.set(decision.route, this.#begin(decision.route, undefined));
       else if (decision.type === "release") this.#release(decision.route);
-      else if (typeof decision.to === "number") void this.#use(decision.to);
+      else this.#change(decision, detail);
     }
     // A process may keep thousands connected.
     if (this.#choice.inUse !== this.#best) this.#ticking ??= setInterval(() => this.#tick(), TICK_MS);
@@ -110,6 +120,12 @@ class Keeper {
       clearInterval(this.#ticking);
       this.#ticking = undefined;
     }
+  }
+
+  #change({ from, to, reason }: Extract<ChoiceDecision<"ended">, { readonly type: "use" }>, ended?: string): void {
+    const detail = reason === "ended" ? ended : undefined;
+    this.#options.onChange?.({ from: idOf(from), to: idOf(to), reason, detail });
+    if (typeof to === "number") void this.#use(to);
   }
 
   #begin(route: number, to: ReconnectTarget | undefined): Try {
@@ -210,7 +226,7 @@ class Keeper {
       // The place is kept for it.
       if (successor !== undefined) return this.#options.onState({ state: "connecting" });
     }
-    this.#carryOut(this.#choice.failed(route, { code: "ended" }, performance.now()));
+    this.#carryOut(this.#choice.failed(route, { code: "ended" }, performance.now()), reason);
     this.#tellWaiting(reason);
   }
 
@@ -246,4 +262,8 @@ class Keeper {
     const due = [...this.#choice.states.values()].map((state) => (state.phase === "resting" ? state.until : now));
     this.#options.onState({ state: "waiting", reason, retryInMs: Math.max(0, Math.min(...due) - now) });
   }
+}
+
+function idOf(inUse: InUse): number | undefined {
+  return typeof inUse === "number" ? inUse : undefined;
 }

@@ -1,5 +1,5 @@
 import { LanDiscovery, type LanEvent } from "@adit/network-helpers/iroh";
-import type { IrohSettings, RoleContext } from "@adit/role-kit";
+import type { IrohSettings, MetricsRegister, RoleContext } from "@adit/role-kit";
 
 /** Opens LAN discovery as the config has it, with its log lines and metrics. */
 export async function openLan(
@@ -11,18 +11,24 @@ export async function openLan(
     else log.warn({ interface: event.interface, error: event.error }, "lan discovery failed; it is tried again");
   };
   const lan = await LanDiscovery.open({ interfaces, onEvent });
-  const packets = metrics.counter({
+  lanMetrics(metrics, () => lan.counts());
+  return lan;
+}
+
+/** Registers the metrics of LAN discovery; `counts` are totals. */
+export function lanMetrics(register: MetricsRegister, counts: () => LanCounts): void {
+  const packets = register.counter({
     name: "sv2_lan_packets_total",
     help: "mDNS packets by outcome: read, ignored as malformed or not mDNS's, dropped because they came too fast",
     labels: ["outcome"],
   });
-  let told = { read: 0, ignored: 0, dropped: 0 };
-  metrics.onCollect(() => {
-    const counts = lan.counts();
-    for (const outcome of ["read", "ignored", "dropped"] as const) {
-      packets.inc({ outcome }, counts[outcome] - told[outcome]);
-    }
-    told = counts;
+  let told: LanCounts = { read: 0, ignored: 0, dropped: 0 };
+  register.onCollect(() => {
+    const now = counts();
+    for (const outcome of ["read", "ignored", "dropped"] as const)
+      packets.inc({ outcome }, now[outcome] - told[outcome]);
+    told = now;
   });
-  return lan;
 }
+
+type LanCounts = Readonly<Record<"read" | "ignored" | "dropped", number>>;

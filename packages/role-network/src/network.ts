@@ -33,9 +33,11 @@ import {
   version,
 } from "@adit/role-kit";
 import { loadAuthority } from "./authority.ts";
+import { dialEvents, listenEvents, tell } from "./events.ts";
 import { type IdentityNode, IrohIdentity, type IrohRoleSettings } from "./iroh-identity.ts";
 import { type NetworkMetrics, networkMetrics } from "./metrics.ts";
 import { PathWatch } from "./path-watch.ts";
+import { ReconnectMeter, upstreamKey } from "./reconnect-meter.ts";
 import { rpcNeedsIroh, type ServedRpc, serveRpc } from "./rpc/serve-rpc.ts";
 import { type ListenLimitSettings, type ServerSettings, toListenLimits } from "./settings.ts";
 import { connectionStatus, listenerStatus, type NetworkStatus, rpcConnectionStatus } from "./status.ts";
@@ -178,6 +180,8 @@ class RoleNetwork implements Network {
   readonly #names: Pick<IrohSettings, "alpn" | "streams">;
   readonly #tcp: Transport = tcp();
   readonly #metrics: NetworkMetrics;
+  readonly #reconnects: ReconnectMeter;
+  readonly #paths: PathWatch;
   readonly #dialled = new Set<LiveConnection & Pick<Sv2Connection<Protocol>, "info" | typeof Symbol.asyncDispose>>();
   readonly #accepted = new Set<LiveConnection>();
   readonly #listening = new Set<Sv2Listeners>();
@@ -192,9 +196,10 @@ class RoleNetwork implements Network {
     this.#iroh = iroh;
     this.#names = names;
     this.#metrics = networkMetrics(context.metrics, () => this.#live());
-    const paths = new PathWatch(context.metrics, context.log);
+    this.#reconnects = new ReconnectMeter(context.metrics);
+    this.#paths = new PathWatch(context.metrics, context.log);
     if (iroh !== undefined) {
-      this.#watching = setInterval(() => paths.look(this.#live().map(({ info }) => info)), PATH_LOOK_MS).unref();
+      this.#watching = setInterval(() => this.#lookAtPaths(), PATH_LOOK_MS).unref();
     }
   }
 
@@ -229,6 +234,7 @@ class RoleNetwork implements Network {
     signal: AbortSignal,
   ): Promise<Sv2Connection<P>> {
     const { log } = this.#context;
+    const key = upstreamKey(hello.protocol, upstream);
     const iroh = this.#sv2OverIroh(hello.protocol, upstream.encryption);
     const stream = await dialUpstream(
       upstream,
@@ -236,7 +242,7 @@ class RoleNetwork implements Network {
       {
         signal,
         dialTimeoutMs: DIAL_TIMEOUT_MS,
-        onEvent: (event) => log.info({ ...event }, "dialling upstream"),
+        onEvent: ({ type, ...fields }) => tell(log, dialEvents[type], fields),
       },
     );
     const security = this.#clientSecurity(upstream, stream.info().transport);
@@ -245,11 +251,15 @@ class RoleNetwork implements Network {
       signal,
       deadlineMs: SETUP_TIMEOUT_MS,
     });
-    if (connection.info().streams === 2) log.info({ peer: connection.peer }, "upstream speaks two streams");
+    if (connection.info().streams === 2) tell(log, "upstream speaks two streams", { peer: connection.peer });
     const tracked: TrackedConnection<P> = new TrackedConnection(connection, this.#metrics.messages, () => {
-      if (this.#dialled.delete(tracked)) this.#metrics.ended(tracked.info());
+      if (!this.#dialled.delete(tracked)) return;
+      this.#metrics.ended(tracked.info());
+      this.#reconnects.ended(key);
     });
     this.#dialled.add(tracked);
+    this.#reconnects.connected(key, upstream.transport);
+    this.#paths.lookAt(tracked.info());
     return tracked;
   }
 
@@ -263,6 +273,7 @@ class RoleNetwork implements Network {
       limits: toListenLimits(limits),
       handler: async (connection) => {
         this.#accepted.add(connection);
+        this.#paths.lookAt(connection.info());
         try {
           await handler(new TrackedConnection(connection, this.#metrics.messages, () => undefined));
         } finally {
@@ -346,6 +357,10 @@ class RoleNetwork implements Network {
     ];
   }
 
+  #lookAtPaths(): void {
+    this.#paths.look(this.#live().map(({ info }) => info));
+  }
+
   #sv2OverIroh(protocol: Protocol, encryption: "noise" | "plain"): Transport | undefined {
     return this.#iroh?.current.transport(...this.#namesOf(protocol, encryption));
   }
@@ -356,7 +371,7 @@ class RoleNetwork implements Network {
     const dual = dualAlpn(protocol, alpn);
     if (dual === undefined) return [alpn];
     const onFallback = (address: string): void =>
-      this.#context.log.info({ address }, "the upstream knows one stream only, which is used");
+      tell(this.#context.log, "the upstream knows one stream only, which is used", { address });
     return [alpn, { alpn: dual, dial: this.#names.streams === "dual", onFallback }];
   }
 
@@ -441,11 +456,8 @@ class RoleNetwork implements Network {
   #onListenEvent(event: ListenEvent): void {
     this.#metrics.count(event);
     const { type, ...fields } = event;
-    const level = type === "listener-failed" ? "error" : type === "listener-up" ? "info" : "debug";
-    this.#context.log[level](
-      { ...fields, peer: peerText("peer" in event ? event.peer : "") },
-      type.replaceAll("-", " "),
-    );
+    const peer = peerText("peer" in event ? event.peer : "");
+    tell(this.#context.log, listenEvents[type], { ...fields, peer });
   }
 }
 

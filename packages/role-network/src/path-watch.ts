@@ -1,5 +1,6 @@
 import type { ConnectionInfo } from "@adit/network-helpers";
 import type { CounterMetric, MetricsRegister, RoleContext } from "@adit/role-kit";
+import { tell } from "./events.ts";
 
 /**
  * Notices when a live Iroh connection goes another way than before: over a relay, or directly. Iroh's binding tells nobody
@@ -23,13 +24,16 @@ export class PathWatch {
   look(live: readonly ConnectionInfo[]): void {
     const numbers = new Set(live.map(({ id }) => id));
     for (const id of this.#paths.keys()) if (!numbers.has(id)) this.#paths.delete(id);
-    for (const { id, path, peer, rttMs } of live) {
-      if (path === null || path === "unknown") continue;
-      const from = this.#paths.get(id);
-      this.#paths.set(id, path);
-      if (from === undefined || from === path) continue;
-      this.#changes.inc({ from, to: path });
-      this.#log.info({ connection: id, peer, from, to: path, rttMs }, "iroh path changed");
-    }
+    for (const info of live) this.lookAt(info);
+  }
+
+  /** Takes one connection: to be called when it begins, as many leave the relay within seconds. */
+  lookAt({ id, path, peer, rttMs }: ConnectionInfo): void {
+    if (path === null || path === "unknown") return;
+    const from = this.#paths.get(id);
+    this.#paths.set(id, path);
+    if (from === undefined || from === path) return;
+    this.#changes.inc({ from, to: path });
+    tell(this.#log, "iroh path changed", { connection: id, peer, from, to: path, rttMs });
   }
 }

@@ -188,7 +188,18 @@ describe("a role's network", () => {
     await expect(network.dial(nobody, hello, own)).rejects.toMatchObject({ code: "peer-discovery-failed" });
     const there = { ...shared, transport: "tcp", address: "127.0.0.1", port } as const;
     await using connection = await network.dial(there, hello, own);
-    expect(await readFile(log, "utf8")).toMatch(/plain TCP upstream/);
+    const lines = (await readFile(log, "utf8")).split("\n");
+    expect(lines.filter((line) => line.includes("plain TCP upstream"))).toHaveLength(1);
+    const told = lines.flatMap((line) => {
+      const [, transport, text] = /"transport":"(\w+)".*"msg":"((?:dialling )?upstream[^"]*)"/.exec(line) ?? [];
+      return text === undefined ? [] : [`${transport}: ${text}`];
+    });
+    expect(told).toEqual([
+      "iroh: dialling upstream",
+      "iroh: upstream dial failed",
+      "tcp: dialling upstream",
+      "tcp: upstream dialled",
+    ]);
     await connection.write({ name: "CloseChannel", channelId: 1, reasonCode: "" });
     const upstream = (transport: string, result: string): string =>
       `sv2_handshakes_total{transport="${transport}",direction="upstream",result="${result}"} 1`;
@@ -202,6 +213,11 @@ describe("a role's network", () => {
       expect(framesOut).toBeGreaterThan(0);
       const inward = Number(/sv2_bytes_total\{transport="tcp",direction="in"\} (\d+)/.exec(body)?.[1]);
       expect(inward).toBeGreaterThanOrEqual(bytesOut);
+      expect(body).not.toContain("sv2_reconnects_total{");
     });
+    await connection[Symbol.asyncDispose]();
+    await using again = await network.dial(there, hello, own);
+    expect((await own.metrics.expose()).body).toContain('sv2_reconnects_total{transport="tcp"} 1');
+    await again[Symbol.asyncDispose]();
   });
 });

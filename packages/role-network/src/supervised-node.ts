@@ -8,6 +8,7 @@ import {
 } from "@adit/network-helpers";
 import type { DualStreamsOptions, IrohNodeManager } from "@adit/network-helpers/iroh";
 import type { RoleContext } from "@adit/role-kit";
+import { tell } from "./events.ts";
 import type { IdentityNode } from "./iroh-identity.ts";
 
 /** What a {@link SupervisedNode} works with. */
@@ -110,7 +111,7 @@ export class SupervisedNode implements IdentityNode {
       this.#trouble = error;
       onStart("failed");
       const retryInMs = this.#again();
-      log.error({ error, retryInMs }, "iroh node not started");
+      tell(log, "iroh node not started", { error, retryInMs });
       return error;
     }
   }
@@ -120,7 +121,8 @@ export class SupervisedNode implements IdentityNode {
     if (this.#ending.signal.aborted) return;
     this.#backoff.reset();
     this.#trouble = new Error("it has stopped by itself");
-    this.#options.log.error({ endpointId: this.endpointId, retryInMs: this.#again() }, "iroh node stopped by itself");
+    const retryInMs = this.#again();
+    tell(this.#options.log, "iroh node stopped by itself", { endpointId: this.endpointId, retryInMs });
   }
 
   #again(): number {

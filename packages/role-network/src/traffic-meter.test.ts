@@ -61,8 +61,10 @@ test("tells when a live connection goes another way, and not of first ways, unkn
   watch.look([connection(1, { path: "direct" })]);
   watch.look([connection(1, { path: "direct" }), connection(2, { path: "relay" })]);
   watch.look([connection(1, { path: "relay" })]);
+  watch.lookAt(connection(3, { path: "relay" }));
+  watch.look([connection(3, { path: "direct" })]);
   expect(await samples(register, "sv2_iroh_path_changes_total")).toEqual([
-    'sv2_iroh_path_changes_total{from="relay",to="direct"} 1',
+    'sv2_iroh_path_changes_total{from="relay",to="direct"} 2',
     'sv2_iroh_path_changes_total{from="direct",to="relay"} 1',
   ]);
 });

@@ -15,6 +15,7 @@ export interface MetricSources {
 export interface MiningDeviceMetrics {
   count(news: ShareNews): void;
   readonly reconnects: CounterMetric<"result">;
+  readonly upstreamChanges: CounterMetric<"reason">;
 }
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
@@ -66,7 +67,12 @@ export function miningDeviceMetrics(register: MetricsRegister, sources: MetricSo
     help: "Requests of the upstream to connect elsewhere, by what became of them",
     labels: ["result"],
   });
-  return { count, reconnects };
+  const upstreamChanges = register.counter({
+    name: "sv2_mining_device_upstream_changes_total",
+    help: "Changes of the transport that a connection's upstream is reached over, ends and beginnings among them",
+    labels: ["reason"],
+  });
+  return { count, reconnects, upstreamChanges };
 }
 
 function registerLive(register: MetricsRegister, sources: MetricSources): void {

@@ -5,6 +5,7 @@ import { peerText, type RoleContext, type UpstreamSettings, upstreamSettings } f
 import {
   type Attempt,
   checkRoutes,
+  choiceReport,
   type DialledUpstream,
   type KeptConnection,
   keepConnected,
@@ -60,6 +61,7 @@ export class MiningDevice {
   #plan: ChoicePlan;
   readonly #metrics: MiningDeviceMetrics;
   readonly #report: ReturnType<typeof reconnectReport>;
+  readonly #reportChange: ReturnType<typeof choiceReport>;
   #mining = 0;
 
   constructor(parts: MiningDeviceParts) {
@@ -82,6 +84,7 @@ export class MiningDevice {
       connections: () => countStates(this.#views()),
     });
     this.#report = reconnectReport(context.log, this.#metrics.reconnects);
+    this.#reportChange = choiceReport(context.log, this.#metrics.upstreamChanges);
   }
 
   /** Mines until the role's signal aborts. Rejects when the engine fails. */
@@ -117,6 +120,7 @@ export class MiningDevice {
       attempt: (attempt) => this.#attempt(connection, attempt),
       onState: (state) => this.#onState(connection, state),
       onReconnect: (news) => this.#report(news, { connection: connection.number }),
+      onChange: (change) => this.#reportChange(change, this.#routes, { connection: connection.number }),
       signal,
     });
     this.#kept.add(kept);

@@ -10,6 +10,10 @@ test("two NATs that keep ports are punched through, the connection leaves the re
   const { id, since } = await scene.upstream();
   await scene.internet.allowUdp();
   await scene.takes("direct", UPGRADE_MS);
+  // Roles look at their paths every five seconds.
+  await scene.translator.logged(/"from":"relay","to":"direct".*"msg":"iroh path changed"/);
+  const changes = await scene.translator.sample('sv2_iroh_path_changes_total{from="relay",to="direct"}');
+  expect(changes).toBeGreaterThan(0);
 
   await scene.relay.kill();
   const before = await scene.internet.direct();

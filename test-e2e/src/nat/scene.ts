@@ -14,6 +14,12 @@ import { RELAY_URL, Relay } from "./relay.ts";
 /** No block is found, so that no share is late. */
 const NEVER = 2 ** 44;
 
+/** What can differ from one scene to another. */
+export interface NatSceneOptions extends InternetOptions {
+  /** Endpoint id of who may call the translator; nobody unless told. */
+  readonly operator?: string;
+}
+
 /** A pool and a translator behind a router each, who know of each other by endpoint id and relay, and a miner at work. */
 export class NatScene implements AsyncDisposable {
   readonly internet: Internet;
@@ -39,14 +45,14 @@ export class NatScene implements AsyncDisposable {
   }
 
   /** Resolves when the pool credits the miner's shares. */
-  static async open(options: InternetOptions = {}): Promise<NatScene> {
+  static async open(options: NatSceneOptions = {}): Promise<NatScene> {
     return await opened(async (belongings) => {
       const internet = belongings.own(await Internet.open(options));
       const poolSide = belongings.own(await Stage.open([], internet.pool.place));
       const minerSide = belongings.own(await Stage.open([], internet.translator.place));
       const relay = belongings.own(await Relay.start(internet.middle, poolSide.folder));
       const pool = await startPool(poolSide, internet);
-      const translator = await startTranslator(minerSide, internet, pool);
+      const translator = await startTranslator(minerSide, internet, { pool, operator: options.operator });
       const { downstream_address } = translator.details;
       const socket = await internet.translator.place.connect(Number(downstream_address.split(":").at(-1)));
       const miner = belongings.own(Sv1Miner.on(socket, MINER.triesAtOnce));
@@ -130,7 +136,11 @@ async function startPool(stage: Stage, { pool }: Internet): Promise<TestRole> {
 }
 
 /** The translator is told the pool's endpoint id and its relay, and no address. */
-async function startTranslator(stage: Stage, { translator }: Internet, pool: TestRole): Promise<TestRole> {
+async function startTranslator(
+  stage: Stage,
+  { translator }: Internet,
+  { pool, operator }: { readonly pool: TestRole; readonly operator: string | undefined },
+): Promise<TestRole> {
   const entry = `transport = "iroh"
 endpoint_id = "${pool.details.endpoint_id}"
 relay_url = "${RELAY_URL}"
@@ -141,7 +151,8 @@ authority_pubkey = "${pool.details.authority_public_key}"
     udp: [translator.udp],
     meeting: { relayUrl: RELAY_URL, externalAddresses: [translator.external] },
   };
-  return await stage.start("translator", (folder) => translatorToml(folder, [entry], options));
+  const rpc = operator === undefined ? "" : `\n[rpc]\nallowed_peers = ["${operator}"]\n`;
+  return await stage.start("translator", (folder) => `${translatorToml(folder, [entry], options)}${rpc}`);
 }
 
 function only(connections: readonly ConnectionStatus[], direction: "upstream" | "downstream"): ConnectionStatus {

@@ -172,7 +172,7 @@ export class IrohNodeManager implements AsyncDisposable {
     for (const stream of this.#registry.all()) {
       if (!stream.accepted || this.#admittedApart.has(stream)) continue;
       if (this.#acceptor.admission.allows(stream.peer)) continue;
-      const message = `${stream.peer}: no longer among the allowed peers`;
+      const message = `${stream.peer}: no longer among the allowed peers; list it in allowed_peers again if it should be`;
       stream.abort(new NetworkError("refused", { peer: stream.peer, message }));
     }
   }

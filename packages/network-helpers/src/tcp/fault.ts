@@ -20,7 +20,7 @@ const faults: Readonly<Record<string, readonly [NetworkErrorCode, string]>> = {
 export function tcpFault(cause: unknown, peer: string, fallback: NetworkErrorCode): NetworkError {
   if (cause instanceof NetworkError) return cause;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const [networkCode, advice] = faults[code] ?? [fallback, "see the cause"];
+  const [networkCode, advice] = faults[code] ?? [fallback, "check the address and this machine's network"];
   const said = code === "" && cause instanceof Error ? cause.message : code;
   return new NetworkError(networkCode, { peer, message: `${peer}: ${said}: ${advice}`, cause });
 }

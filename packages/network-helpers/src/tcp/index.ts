@@ -137,7 +137,8 @@ class TcpListener implements Listener {
     const peer = gone ? "a peer that has left" : formatHostPort({ host: remoteAddress, port: remotePort });
     const stream = new SocketStream(socket, peer);
     if (gone || !this.#queue.push(stream)) {
-      stream.abort(new NetworkError("refused", { peer, message: `${peer}: refused, too many wait to be accepted` }));
+      const message = `${peer}: refused, too many wait to be accepted; this process does not keep up, look at its processor`;
+      stream.abort(new NetworkError("refused", { peer, message }));
     }
   }
 }

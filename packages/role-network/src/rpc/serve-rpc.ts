@@ -164,7 +164,7 @@ function overHttp(table: ServiceTable): HttpMethods {
 }
 
 /** Counts and logs calls: those that change something for everyone to see, the rest for whoever looks closer. */
-function callReporter({ metrics, log }: RoleContext): (report: CallReport) => void {
+export function callReporter({ metrics, log }: Pick<RoleContext, "metrics" | "log">): (report: CallReport) => void {
   const calls = metrics.counter({
     name: "sv2_rpc_calls_total",
     help: "Calls of operators that are over, by what became of them",
@@ -178,7 +178,8 @@ function callReporter({ metrics, log }: RoleContext): (report: CallReport) => vo
   };
 }
 
-function connectionGauge({ metrics }: RoleContext, server: RpcServer): () => void {
+/** Registers the gauge of connections; the result reads it. */
+export function connectionGauge({ metrics }: Pick<RoleContext, "metrics">, server: RpcServer): () => void {
   const gauge = metrics.gauge({ name: "sv2_rpc_connections", help: "Live RPC connections over Iroh" });
   return () => gauge.set({}, server.connections);
 }
