@@ -6,7 +6,7 @@ export type {
   TranslatorInput,
   UpstreamSetup,
 } from "./effects.ts";
-export type { MinerRules } from "./miner.ts";
+export type { MinerRules } from "./miner-rules.ts";
 export { translatorRole } from "./role.ts";
 export type { MinerStatus, TranslatorStatus, UplinkStatus } from "./status.ts";
 export { TranslatorCore, type TranslatorOptions } from "./translator-core.ts";

@@ -1,34 +1,22 @@
-import { hex, meetsTarget, type ShareHashing, type Target, targetFromHashrate, targetToBytes } from "@adit/bitcoin";
-import { defaultVardiffOptions, Vardiff } from "@adit/channels";
+import { hex } from "@adit/bitcoin";
 import {
   ROLLABLE_VERSION_BITS,
   type Sv1Job,
-  type Sv1Limits,
   type Sv1ServerEffect,
   type Sv1ServerInput,
   Sv1ServerSession,
   type Sv1Share,
 } from "@adit/sv1";
-import { difficultyInPassword, hashrateOfDifficulty, sv1Difficulty } from "./difficulty.ts";
+import { difficultyInPassword, sv1Difficulty } from "./difficulty.ts";
 import type { MinerId, SessionId } from "./effects.ts";
 import { type ExtranonceLayout, extranonce1Of } from "./extranonce-layout.ts";
+import { MinerDifficulty } from "./miner-difficulty.ts";
+import type { MinerRules } from "./miner-rules.ts";
+import { MinerSilence } from "./miner-silence.ts";
 import type { Outbox } from "./outbox.ts";
 import { RecentWork } from "./recent-work.ts";
 import type { RememberedHashrates } from "./remembered-hashrates.ts";
 import { UpstreamWork } from "./upstream-work.ts";
-
-/** What every miner is treated by. */
-export interface MinerRules {
-  readonly sharesPerMinute: number;
-  /** Hashrate a miner is taken to have until its shares tell, in H/s. */
-  readonly startHashrate: number;
-  readonly enableVardiff: boolean;
-  /** Longest time without a line to a miner, in milliseconds; 0: for ever. */
-  readonly keepaliveMs: number;
-  readonly extranonce2Size: number;
-  readonly limits: Sv1Limits;
-  readonly hashing: ShareHashing;
-}
 
 /** Who a miner turns to for what concerns the upstream. */
 export interface MinerHost {
@@ -42,53 +30,18 @@ export interface MinerHost {
   keepsBack(): void;
 }
 
-/** A new difficulty waits for the next job this long at most. */
-const RETARGET_WAIT_MS = 30_000;
-/** A difficulty wrong by this factor does not wait. */
-const URGENT_RATIO = 4;
-/** From this many shares on, an estimate is worth remembering. */
-const TELLING_SHARES = 10;
-/** Shares at the target of a claim, in a password or under a name known from before, that make it worth passing on. */
-const PROVING_SHARES = 3;
-/** The part of the lines allowed a miner that its shares may take: what is left covers an estimate that is far too low. */
-const SHARES_PER_LINE = 0.1;
-/** Miners that get no work are kept company this long; then those with a second pool may go there. */
-const OUTAGE_PATIENCE_MS = 600_000;
-
-/** What an estimate of a miner's hashrate asks for. */
-interface OwnTarget {
-  /** The estimate, in H/s. */
-  readonly hashrate: number;
-  /** At this, the miner finds the shares a minute it shall find. */
-  readonly target: Target;
-  /** `target` as 32 little-endian bytes. */
-  readonly bytes: Uint8Array;
-  /** At this, it finds as many as it may send. */
-  readonly easiest: Target;
-}
-
-/**
- * One Stratum V1 miner: its session, its difficulty, its counts.
- *
- * Its target is not harder than the target of the upstream job it works on, with one exception. The pool credits a
- * share with the work of its own target whatever the hash is worth, so a miner that keeps back shares the pool would
- * take loses a part of its work. An easier target loses nothing: what misses the upstream's target is dropped here and
- * was never worth anything there. A miner that outgrows the upstream's target therefore stays at that target, while the
- * sum of hashrates, told with UpdateChannel, asks the pool for a harder one.
- *
- * The exception is a pool whose target is so easy that the miner would exceed the rate of lines it is allowed. It would
- * be closed for doing as it was told, over and over: better to lose the difference than the miner.
- */
+/** One Stratum V1 miner: its session, its work, its counts. */
 export class Miner {
   readonly id: MinerId;
   readonly peer: string;
   readonly since: number;
-  readonly #rules: MinerRules;
   readonly #host: MinerHost;
   readonly #outbox: Outbox;
   readonly #remembered: RememberedHashrates;
   readonly #session: Sv1ServerSession;
   readonly #recent: RecentWork;
+  readonly #difficulty: MinerDifficulty;
+  readonly #silence: MinerSilence;
   /** Its number among the miners; set by the host when it joins. */
   index: number | undefined;
   userAgent = "";
@@ -98,17 +51,6 @@ export class Miner {
   #extranonce: string | undefined;
   #versionMask = ROLLABLE_VERSION_BITS;
   #work: UpstreamWork | undefined;
-  #difficulty: number;
-  #startHashrate: number;
-  #suggested = false;
-  #vardiff: Vardiff | undefined;
-  /** What the vardiff estimate is made of: hashes that meet this. */
-  #vardiffTarget: OwnTarget | undefined;
-  /** Shares that met the estimate's target since the miner, or its name, claimed a hashrate. */
-  #proof = 0;
-  #retargetSince: number | undefined;
-  #lastSentAt: number;
-  #idleSince: number;
   #closed = false;
 
   constructor(
@@ -119,34 +61,20 @@ export class Miner {
     this.id = connected.id;
     this.peer = connected.peer;
     this.since = context.outbox.now;
-    this.#rules = rules;
     this.#host = context.host;
     this.#outbox = context.outbox;
     this.#remembered = context.remembered;
     this.#recent = new RecentWork(this.since);
-    this.#startHashrate = rules.startHashrate;
-    this.#difficulty = sv1Difficulty(targetFromHashrate(rules.startHashrate, rules.sharesPerMinute));
-    this.#lastSentAt = this.since;
-    this.#idleSince = this.since;
-    this.#session = new Sv1ServerSession({
-      extranonce1: null,
-      extranonce2Size: rules.extranonce2Size,
-      versionMask: this.#versionMask,
-      difficulty: this.#difficulty,
-      limits: rules.limits,
-      hashing: rules.hashing,
-    });
+    this.#difficulty = new MinerDifficulty(rules);
+    this.#silence = new MinerSilence(rules.keepaliveMs, this.since);
+    const told = { extranonce1: null, versionMask: this.#versionMask, difficulty: this.#difficulty.current };
+    const { extranonce2Size, limits, hashing } = rules;
+    this.#session = new Sv1ServerSession({ ...told, extranonce2Size, limits, hashing });
   }
 
-  /**
-   * Hashrate that the upstream is told, in H/s. A claim goes no further than this miner's own difficulty until shares
-   * prove it: on a shared channel, it would make the target too hard for everybody.
-   */
+  /** Hashrate that the upstream is told, in H/s. */
   get nominalHashrate(): number {
-    const { enableVardiff, startHashrate } = this.#rules;
-    if (!enableVardiff) return startHashrate;
-    const hashrate = this.#vardiff?.hashrate ?? this.#startHashrate;
-    return this.#proof < PROVING_SHARES ? Math.min(hashrate, startHashrate) : hashrate;
+    return this.#difficulty.nominalHashrate;
   }
 
   /** Hashrate as its shares prove, in H/s, for people. */
@@ -156,7 +84,7 @@ export class Miner {
 
   /** The difficulty it was told last, or will be told first. */
   get difficulty(): number {
-    return this.#difficulty;
+    return this.#difficulty.current;
   }
 
   /** The names it authorized. */
@@ -188,9 +116,9 @@ export class Miner {
   give(work: UpstreamWork, again: boolean): void {
     this.place(work.layout);
     if (this.#closed) return;
-    if (this.#work === undefined) this.#resume();
+    if (this.#work === undefined) this.#difficulty.resume(this.#outbox.now);
     this.#work = work;
-    this.#issue(again ? work.again(this.#outbox.nextJobId(), this.#outbox.now) : work.fresh);
+    this.#issue(work, again ? work.again(this.#outbox.nextJobId(), this.#outbox.now) : work.fresh);
   }
 
   /** The miner's jobs are dead: the upstream or the channel is gone. */
@@ -198,13 +126,12 @@ export class Miner {
     this.#feed({ type: "retire-jobs" });
     if (this.#work === undefined) return;
     this.#work = undefined;
-    this.#idleSince = this.#outbox.now;
+    this.#silence.idle(this.#outbox.now);
   }
 
   /** The jobs of a session that was left are dead; those it has now are of another. */
   retireSession(session: SessionId): void {
-    const keeps = ({ upstream }: Sv1Job): boolean =>
-      !(upstream instanceof UpstreamWork) || upstream.session !== session;
+    const keeps = ({ upstream: work }: Sv1Job): boolean => !(work instanceof UpstreamWork) || work.session !== session;
     this.#feed({ type: "retire-jobs", keeps });
   }
 
@@ -214,18 +141,18 @@ export class Miner {
     if (this.#closed || !this.#session.subscribed) return;
     const work = this.#work;
     if (work === undefined) return this.#keepCompany();
-    if (this.#vardiff?.tick(this.#outbox.now) !== undefined) this.#retarget(work);
-    if (this.#retargetIsDue(work) || this.#silent()) this.give(work, true);
+    const { now } = this.#outbox;
+    this.#difficulty.tick(work, now);
+    const isSilent = this.#silence.asksForJob(this.#session.lastNotify, now);
+    if (isSilent || this.#difficulty.isDue(work, now)) this.give(work, true);
   }
 
   /** Forgets the miner without a word to it. */
   gone(): void {
     this.#closed = true;
     const [userName] = this.userNames;
-    const isTelling = this.#rules.enableVardiff && this.sharesAccepted >= TELLING_SHARES;
-    if (userName !== undefined && isTelling && this.#vardiff !== undefined) {
-      this.#remembered.keep(userName, this.#vardiff.hashrate);
-    }
+    const { proven } = this.#difficulty;
+    if (userName !== undefined && proven !== undefined) this.#remembered.keep(userName, proven);
     this.#host.leave(this);
   }
 
@@ -272,7 +199,7 @@ export class Miner {
   }
 
   #send(line: string): void {
-    this.#lastSentAt = this.#outbox.now;
+    this.#silence.sent(this.#outbox.now);
     this.#outbox.emit({ type: "send-line", to: this.id, line });
   }
 
@@ -281,25 +208,16 @@ export class Miner {
     const difficulty = difficultyInPassword(password);
     if (difficulty !== undefined) return this.#onSuggestion(difficulty);
     const hashrate = this.#remembered.of(userName);
-    if (hashrate !== undefined && this.#mayStartAnew()) this.#startAnew(hashrate);
+    if (hashrate !== undefined && this.#difficulty.remember(hashrate, this.#outbox.now)) this.#adjust();
   }
 
-  /** A miner knows itself better than a default does, but not better than its own shares: the first word counts. */
   #onSuggestion(difficulty: number): void {
-    if (!this.#mayStartAnew()) return;
-    this.#suggested = true;
-    this.#startAnew(hashrateOfDifficulty(difficulty, this.#rules.sharesPerMinute));
+    if (this.#difficulty.suggest(difficulty, this.#outbox.now)) this.#adjust();
   }
 
-  #mayStartAnew(): boolean {
-    return !this.#suggested && this.sharesAccepted === 0 && this.#rules.enableVardiff;
-  }
-
-  #startAnew(hashrate: number): void {
-    this.#startHashrate = hashrate;
-    this.#proof = 0;
-    this.#vardiff?.reset(this.#startHashrate, this.#outbox.now);
-    if (this.#work !== undefined && this.#difficultyFor(this.#work) !== this.#difficulty) this.give(this.#work, true);
+  /** The miner was found to be slower or faster than was thought: it hears so at once. */
+  #adjust(): void {
+    if (this.#work !== undefined && this.#difficulty.isOff(this.#work)) this.give(this.#work, true);
   }
 
   #onShare(share: Sv1Share): void {
@@ -308,83 +226,24 @@ export class Miner {
     this.lastShareAt = now;
     this.#recent.add(share.difficultyTarget, now);
     this.#outbox.count("sharesAccepted");
-    // The miner's target is often easier than the estimate asks for, by rounding or for the upstream's sake. Counting
-    // the hashes that meet the estimate's own target keeps the estimate exact whatever the miner was told.
-    if (this.#vardiff !== undefined && meetsTarget(share.hash, this.#ownTarget(this.#vardiff).bytes)) {
-      this.#vardiff.share(now);
-      this.#proof += 1;
-    }
+    this.#difficulty.share(share.hash, now);
     if (share.job.upstream instanceof UpstreamWork) this.#host.submit(share.job.upstream, share);
   }
 
-  /** Work has come after a time without: that time says nothing about the miner's speed. */
-  #resume(): void {
-    const { sharesPerMinute } = this.#rules;
-    const hashrate = this.#vardiff?.hashrate ?? this.#startHashrate;
-    const channel = { sharesPerMinute, minHashrate: 1, hashrate, deferred: true };
-    this.#vardiff = new Vardiff({ ...defaultVardiffOptions, ...channel }, this.#outbox.now);
-  }
-
-  #issue(job: Sv1Job): void {
-    const work = this.#work;
-    if (work === undefined) return;
+  #issue(work: UpstreamWork, job: Sv1Job): void {
     if (work.versionMask !== this.#versionMask) {
       this.#versionMask = work.versionMask;
       this.#feed({ type: "version-mask", mask: work.versionMask });
     }
-    this.#difficulty = this.#difficultyFor(work);
-    if (this.#difficulty > sv1Difficulty(work.job.target)) this.#host.keepsBack();
-    this.#retargetSince = undefined;
-    this.#vardiff?.applied(this.#outbox.now);
-    this.#feed({ type: "job", job, difficulty: this.#difficulty });
-  }
-
-  #difficultyFor({ job }: UpstreamWork): number {
-    if (this.#vardiff === undefined) return sv1Difficulty(job.target);
-    const { target, easiest } = this.#ownTarget(this.#vardiff);
-    const wanted = this.#rules.enableVardiff && target > job.target ? target : job.target;
-    return sv1Difficulty(wanted < easiest ? wanted : easiest);
-  }
-
-  #ownTarget({ hashrate }: Vardiff): OwnTarget {
-    if (this.#vardiffTarget?.hashrate !== hashrate) {
-      const { sharesPerMinute, limits } = this.#rules;
-      const target = targetFromHashrate(hashrate, sharesPerMinute);
-      const easiest = targetFromHashrate(hashrate, limits.messagesPerSecond * 60 * SHARES_PER_LINE);
-      this.#vardiffTarget = { hashrate, target, bytes: targetToBytes(target), easiest };
-    }
-    return this.#vardiffTarget;
-  }
-
-  #retarget(work: UpstreamWork): void {
-    if (this.#difficultyFor(work) !== this.#difficulty) {
-      this.#retargetSince ??= this.#outbox.now;
-      return;
-    }
-    this.#retargetSince = undefined;
-    this.#vardiff?.applied(this.#outbox.now);
-  }
-
-  /** A difficulty changes with a job: changed in the middle of one, some firmware shows its own work as rejected. */
-  #retargetIsDue(work: UpstreamWork): boolean {
-    if (this.#retargetSince === undefined) return false;
-    const ratio = this.#difficultyFor(work) / this.#difficulty;
-    const urgent = ratio >= URGENT_RATIO || ratio <= 1 / URGENT_RATIO;
-    return urgent || this.#outbox.now - this.#retargetSince >= RETARGET_WAIT_MS;
-  }
-
-  #silent(): boolean {
-    const { keepaliveMs } = this.#rules;
-    const { lastNotify } = this.#session;
-    return keepaliveMs > 0 && lastNotify !== undefined && this.#outbox.now - lastNotify >= keepaliveMs;
+    const difficulty = this.#difficulty.issue(work, this.#outbox.now);
+    if (difficulty > sv1Difficulty(work.job.target)) this.#host.keepsBack();
+    this.#feed({ type: "job", job, difficulty });
   }
 
   /** Without work there is nothing true to send but the difficulty in force, which makes miners wait on. */
   #keepCompany(): void {
-    const { now } = this.#outbox;
-    const { keepaliveMs } = this.#rules;
-    if (keepaliveMs === 0 || now - this.#lastSentAt < keepaliveMs || now - this.#idleSince > OUTAGE_PATIENCE_MS) return;
-    const text = this.#difficulty >= 1 ? String(this.#difficulty) : this.#difficulty.toFixed(9);
+    if (!this.#silence.asksForCompany(this.#outbox.now)) return;
+    const text = this.difficulty >= 1 ? String(this.difficulty) : this.difficulty.toFixed(9);
     this.#send(`{"id":null,"method":"mining.set_difficulty","params":[${text}]}`);
   }
 }

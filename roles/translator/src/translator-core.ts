@@ -1,5 +1,6 @@
 import type { MinerId, MinerInput, SessionId, TranslatorEffect, TranslatorInput } from "./effects.ts";
-import { Miner, type MinerRules } from "./miner.ts";
+import { Miner } from "./miner.ts";
+import type { MinerRules } from "./miner-rules.ts";
 import { Outbox } from "./outbox.ts";
 import { RememberedHashrates } from "./remembered-hashrates.ts";
 import { statusOf, type TranslatorStatus } from "./status.ts";

@@ -10,7 +10,7 @@ import type { MiningMessage } from "@adit/codec";
 import { defaultUpstreamPolicy } from "@adit/network-helpers";
 import { defaultSv1Limits } from "@adit/sv1";
 import type { SessionId, TranslatorEffect, TranslatorInput, UpstreamSetup } from "../effects.ts";
-import type { MinerRules } from "../miner.ts";
+import type { MinerRules } from "../miner-rules.ts";
 import { TranslatorCore } from "../translator-core.ts";
 import type { UpstreamPlan } from "../upstream-plan.ts";
 import type { UpstreamRules } from "../upstream-rules.ts";
