@@ -25,7 +25,8 @@ export {
   notSupported,
   type Sv2Tp,
   templateProviderKeys,
+  templateProviders,
   templateProviderType,
-  templateProviderUpstream,
+  transportOfAll,
 } from "./template-provider-settings.ts";
 export type { TemplateEvent } from "./template-reader.ts";

@@ -9,7 +9,7 @@ import {
   miningListener,
   toServerOptions,
 } from "./mining-settings.ts";
-import { templateProviderType, templateProviderUpstream } from "./template-provider-settings.ts";
+import { templateProviders, templateProviderType, transportOfAll } from "./template-provider-settings.ts";
 
 const config = z
   .strictObject({
@@ -110,11 +110,27 @@ describe("the settings of a role that serves miners", () => {
 
   test("read a template provider's address as the reference implementation writes it", () => {
     const { Sv2Tp } = templateProviderType("jd-client").parse({ Sv2Tp: { address: "tp.example:8442" } });
-    expect(templateProviderUpstream(Sv2Tp)).toMatchObject({ address: "tp.example", port: 8442 });
+    expect(templateProviders(Sv2Tp)).toMatchObject([{ address: "tp.example", port: 8442 }]);
     const key = "9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72";
     const both = { address: "tp.example:8442", publicKey: key, authorityPubkey: key };
     expect(problems(templateProviderType("jd-client"), { Sv2Tp: both })).toEqual([
       "Sv2Tp.publicKey: expected either public_key or authority_pubkey, not both",
+    ]);
+  });
+
+  test("read the template providers behind the first one, each checked alike", () => {
+    const iroh = { transport: "iroh", endpointId: "ab".repeat(32) };
+    const type = templateProviderType("pool");
+    const { Sv2Tp } = type.parse({ Sv2Tp: { address: "tp.example:8442", fallbacks: [iroh] } });
+    const both = templateProviders(Sv2Tp);
+    expect(both).toMatchObject([{ address: "tp.example", port: 8442 }, iroh]);
+    expect([both, both.slice(0, 1), both.slice(1)].map(transportOfAll)).toEqual(["dual", "tcp", "iroh"]);
+    expect(problems(type, { Sv2Tp: { address: "tp.example:8442", fallbacks: [{ address: "tp.example" }] } })).toEqual([
+      expect.stringMatching(/^Sv2Tp\.fallbacks\.0\.port: /),
+    ]);
+    const fallbacks = Array.from({ length: 16 }, () => iroh);
+    expect(problems(type, { Sv2Tp: { address: "tp.example:8442", fallbacks } })).toEqual([
+      expect.stringMatching(/^Sv2Tp\.fallbacks: /),
     ]);
   });
 });

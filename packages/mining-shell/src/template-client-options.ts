@@ -7,7 +7,8 @@ import type { TemplateEvent } from "./template-reader.ts";
 /** What a `TemplateClient` works with. */
 export interface TemplateClientOptions {
   readonly network: Network;
-  readonly upstream: UpstreamSettings;
+  /** The template providers, the preferred one first. */
+  readonly providers: readonly UpstreamSettings[];
   readonly policy: UpstreamPolicy;
   readonly constraints: CoinbaseOutputConstraints;
   /** Called for each event, one at a time; must not throw for what a peer sent. */

@@ -44,10 +44,11 @@ class Client implements AsyncDisposable {
   readonly #metrics = metricsRegister();
   #waiting: (() => void)[] = [];
 
-  constructor(network: Network, port: number, authorityPubkey?: string) {
+  constructor(network: Network, port: number | readonly number[], authorityPubkey?: string) {
+    const ports = typeof port === "number" ? [port] : port;
     this.client = new TemplateClient({
       network,
-      upstream: upstream(port, authorityPubkey),
+      providers: ports.map((port) => upstream(port, authorityPubkey)),
       policy: defaultUpstreamPolicy,
       constraints: {
         name: "CoinbaseOutputConstraints",
@@ -266,6 +267,29 @@ describe("a template provider that asks its client to connect elsewhere", () => 
   });
 });
 
+describe("a template provider behind another in the config", () => {
+  test("serves while that is away, and gives way when it has work on as high a tip", async () => {
+    const chain = newChain(HARD_BITS);
+    await using net = await network();
+    await using second = await TemplateServer.start(chain, { firstId: 100n });
+    const first = await TemplateServer.start(chain);
+    const { port } = first;
+    await using client = new Client(net, [port, second.port]);
+    await client.told("prev-hash");
+    expect([first.clients, second.clients]).toEqual([1, 0]);
+    const from = client.events.length;
+    await first[Symbol.asyncDispose]();
+    await client.told("prev-hash", from);
+    expect(since(client, from)).toEqual(["lost, not replaced", "provider-connected", 100, "prev-hash"]);
+
+    const back = client.events.length;
+    await using _again = await TemplateServer.start(chain, { port });
+    await client.told("prev-hash", back);
+    expect(since(client, back)).toEqual(["lost, replaced", "provider-connected", 1, "prev-hash"]);
+    await expect.poll(() => second.clients, { timeout: 10_000 }).toBe(0);
+  });
+});
+
 describe("a template provider that another one is named for in the config", () => {
   test("serves until the other gives work, however long that takes", async () => {
     const chain = newChain(HARD_BITS);
@@ -278,7 +302,7 @@ describe("a template provider that another one is named for in the config", () =
     await using client = new Client(net, first.port);
     await client.told("prev-hash");
     const from = client.events.length;
-    client.client.replace({ upstream: upstream(port), policy: { ...defaultUpstreamPolicy, retryMaxMs: 500 } });
+    client.client.replace({ providers: [upstream(port)], policy: { ...defaultUpstreamPolicy, retryMaxMs: 500 } });
     first.raiseFees();
     await client.told("template", from);
     await using _second = await TemplateServer.start(chain, { port, firstId: 100n });
@@ -293,7 +317,7 @@ describe("a template provider that another one is named for in the config", () =
     await using client = new Client(net, first.port);
     await client.told("prev-hash");
     const iroh = { ...upstream(1), transport: "iroh", endpointId: "ab".repeat(32) } as const;
-    const change = (): void => client.client.replace({ upstream: iroh, policy: defaultUpstreamPolicy });
+    const change = (): void => client.client.replace({ providers: [iroh], policy: defaultUpstreamPolicy });
     expect(change).toThrow(/started without Iroh/);
     expect(client.client.status()).toMatchObject({ upstream: { state: "connected" } });
   });

@@ -121,13 +121,13 @@ export class TemplateClient implements AsyncDisposable {
   }
 
   /**
-   * Another provider or policy is in force. The one that serves does until the other's work can take its place.
+   * Other providers or another policy are in force. The one that serves does until another's work can take its place.
    *
-   * @throws NetworkError `iroh-unavailable` when it is reached over Iroh and the process was started without.
+   * @throws NetworkError `iroh-unavailable` when one is reached over Iroh and the process was started without.
    */
-  replace(provider: Pick<TemplateClientOptions, "upstream" | "policy">): void {
-    checkRoutes(this.#options.network, [provider.upstream]);
-    this.#kept.replace(this.#plan(provider));
+  replace(changed: Pick<TemplateClientOptions, "providers" | "policy">): void {
+    checkRoutes(this.#options.network, changed.providers);
+    this.#kept.replace(this.#plan(changed));
   }
 
   /** Sends what is written, then closes the connection for good. */
@@ -137,8 +137,8 @@ export class TemplateClient implements AsyncDisposable {
     await this.#kept.ended;
   }
 
-  #plan({ upstream, policy }: Pick<TemplateClientOptions, "upstream" | "policy">): ChoicePlan {
-    const routes = this.#book.routesTo([upstream]);
+  #plan({ providers, policy }: Pick<TemplateClientOptions, "providers" | "policy">): ChoicePlan {
+    const routes = this.#book.routesTo(providers);
     this.#routes = new Map(routes.map(({ id, entry, way }) => [id, { ...entry, transport: way }]));
     return { routes, policy };
   }

@@ -3,11 +3,24 @@ import { checkUpstream, splitAddress, type UpstreamSettings, upstreamSettings } 
 import { upstreamEntryKeys } from "@adit/role-network";
 import { z } from "zod";
 
-const fields = z.strictObject({
+/** Template providers that may stand behind the first one. */
+const MAX_FALLBACKS = 15;
+
+const provider = z.strictObject({
   ...upstreamSettings,
   publicKey: z
     .exactOptional(z.string().min(1))
     .describe("the same as authority_pubkey, as the reference implementation's files spell it"),
+});
+
+type Provider = z.output<typeof provider>;
+
+const fields = provider.extend({
+  fallbacks: z
+    .array(provider.superRefine((entry, context) => checkTemplateProvider(entry, context)))
+    .max(MAX_FALLBACKS)
+    .default([])
+    .describe("template providers for when this one is away, in order of preference"),
 });
 
 /** What the table `[template_provider_type.Sv2Tp]` parses to. */
@@ -36,20 +49,31 @@ export function templateProviderType(
     .describe("where templates come from");
 }
 
-/** The keys of the template provider's table, in the file's spelling: {@link TemplateClient.replace} takes them over. */
+/** The keys of the template providers' table, in the file's spelling: {@link TemplateClient.replace} takes them over. */
 export const templateProviderKeys: readonly string[] = [
   ...upstreamEntryKeys("template_provider_type.Sv2Tp"),
   "template_provider_type.Sv2Tp.public_key",
+  "template_provider_type.Sv2Tp.fallbacks",
 ];
 
-/** The template provider as every upstream is written: host and port apart, one name for its key. */
-export function templateProviderUpstream({ publicKey, ...upstream }: Sv2Tp): UpstreamSettings {
+/** The template providers, the preferred one first, as every upstream is written: host and port apart, one name for its key. */
+export function templateProviders({ fallbacks, ...first }: Sv2Tp): readonly UpstreamSettings[] {
+  return [first, ...fallbacks].map(asUpstream);
+}
+
+/** What all of them come to: `iroh` or `tcp` when there is no other way to any. */
+export function transportOfAll(providers: readonly UpstreamSettings[]): UpstreamSettings["transport"] {
+  const [transport = "dual", ...others] = new Set(providers.map((one) => one.transport));
+  return others.length === 0 ? transport : "dual";
+}
+
+function asUpstream({ publicKey, ...upstream }: Provider): UpstreamSettings {
   const authorityPubkey = upstream.authorityPubkey ?? publicKey;
   const key = authorityPubkey === undefined ? {} : { authorityPubkey };
   return { ...upstream, ...hostAndPort(upstream), ...key };
 }
 
-function hostAndPort({ address, port }: Pick<Sv2Tp, "address" | "port">): { address?: string; port?: number } {
+function hostAndPort({ address, port }: Pick<Provider, "address" | "port">): { address?: string; port?: number } {
   if (address === undefined || port !== undefined) return {};
   try {
     const split = splitAddress(address);
@@ -60,11 +84,11 @@ function hostAndPort({ address, port }: Pick<Sv2Tp, "address" | "port">): { addr
   }
 }
 
-function checkTemplateProvider(entry: Sv2Tp, context: z.core.$RefinementCtx): void {
+function checkTemplateProvider(entry: Provider, context: z.core.$RefinementCtx): void {
   if (entry.publicKey !== undefined && entry.authorityPubkey !== undefined) {
     problem(context, "publicKey", "expected either public_key or authority_pubkey, not both");
   }
-  const upstream = templateProviderUpstream(entry);
+  const upstream = asUpstream(entry);
   checkUpstream(upstream, context);
   try {
     if (upstream.authorityPubkey !== undefined) decodeAuthorityPublicKey(upstream.authorityPubkey);

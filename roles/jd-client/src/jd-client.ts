@@ -3,7 +3,7 @@ import {
   miningListener,
   TemplateClient,
   templateProviderKeys,
-  templateProviderUpstream,
+  templateProviders,
   toOutboundLimits,
 } from "@adit/mining-shell";
 import { aborted, Condition, within } from "@adit/network-helpers";
@@ -93,7 +93,7 @@ export class JdClient {
     context.setStatus(() => this.#status());
     await using templates = new TemplateClient({
       network,
-      upstream: templateProviderUpstream(config.templateProviderType.Sv2Tp),
+      providers: templateProviders(config.templateProviderType.Sv2Tp),
       policy: toUpstreamPolicy(config.fallback),
       constraints: {
         name: "CoinbaseOutputConstraints",
@@ -110,7 +110,7 @@ export class JdClient {
     context.onReload(upstreamKeys, (changed) => this.#setUpstreams(changed));
     context.onReload([...templateProviderKeys, ...fallbackKeys], ({ templateProviderType, fallback }) =>
       templates.replace({
-        upstream: templateProviderUpstream(templateProviderType.Sv2Tp),
+        providers: templateProviders(templateProviderType.Sv2Tp),
         policy: toUpstreamPolicy(fallback),
       }),
     );

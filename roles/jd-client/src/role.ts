@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { templateProviderUpstream } from "@adit/mining-shell";
+import { templateProviders, transportOfAll } from "@adit/mining-shell";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
 import { irohNeed, openNetwork } from "@adit/role-network";
 import { type JdClientConfig, jdClientConfig } from "./config.ts";
@@ -21,7 +21,7 @@ export const jdClientRole: RoleDefinition<JdClientConfig> = {
 
 async function run(config: JdClientConfig, context: RoleContext<JdClientConfig>): Promise<void> {
   const upstreams = config.upstreams.flatMap(endpointsOf);
-  const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);
+  const transport = transportOfAll(templateProviders(config.templateProviderType.Sv2Tp));
   // Without a pool it mines alone.
   const needsIroh = irohNeed(
     [config.transport, transport],

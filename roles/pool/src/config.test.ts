@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { hex } from "@adit/bitcoin";
-import { rewardScript, templateProviderUpstream, toChannelLimits } from "@adit/mining-shell";
+import { rewardScript, templateProviders, toChannelLimits } from "@adit/mining-shell";
 import { type ConfigError, configReference, parseConfig } from "@adit/role-kit";
 import { describe, expect, test } from "vitest";
 import type { PoolConfig } from "./config.ts";
@@ -64,12 +64,14 @@ describe("the pool's config", () => {
       sharesPerMinute: 6,
     });
     expect(rewardScript({ descriptor: config.coinbaseRewardScript, network: config.network }).network).toBe("testnet4");
-    expect(templateProviderUpstream(config.templateProviderType.Sv2Tp)).toMatchObject({
-      transport: "tcp",
-      address: "127.0.0.1",
-      port: 8442,
-      authorityPubkey: "9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72",
-    });
+    expect(templateProviders(config.templateProviderType.Sv2Tp)).toMatchObject([
+      {
+        transport: "tcp",
+        address: "127.0.0.1",
+        port: 8442,
+        authorityPubkey: "9auqWEzQDVyd2oe1JVGFLMLHZtCo2FFqZwtKA5gd9xbuEu7PH72",
+      },
+    ]);
   });
 
   test("says what to do about features of the reference implementation that it has not", () => {

@@ -6,7 +6,7 @@ import {
   type TemplateClientOptions,
   type TemplateEvent,
   templateProviderKeys,
-  templateProviderUpstream,
+  templateProviders,
   toOutboundLimits,
   toServerOptions,
 } from "@adit/mining-shell";
@@ -119,7 +119,7 @@ export class Pool {
     context.setStatus(() => this.#status());
     await using templates = new TemplateClient({
       network,
-      ...providerOf(config),
+      ...providersOf(config),
       constraints: outputConstraints(reward),
       onEvent: (event) => this.#onTemplateEvent(event),
       onChange: () => this.#updateReadiness(),
@@ -128,7 +128,7 @@ export class Pool {
       now: context.now,
     });
     this.#templates = templates;
-    context.onReload([...templateProviderKeys, ...fallbackKeys], (changed) => templates.replace(providerOf(changed)));
+    context.onReload([...templateProviderKeys, ...fallbackKeys], (changed) => templates.replace(providersOf(changed)));
     const ticking = setInterval(() => this.#tick(), TICK_MS);
     try {
       this.#updateReadiness();
@@ -259,11 +259,11 @@ export class Pool {
   }
 }
 
-function providerOf({
+function providersOf({
   templateProviderType,
   fallback,
-}: PoolConfig): Pick<TemplateClientOptions, "upstream" | "policy"> {
-  return { upstream: templateProviderUpstream(templateProviderType.Sv2Tp), policy: toUpstreamPolicy(fallback) };
+}: PoolConfig): Pick<TemplateClientOptions, "providers" | "policy"> {
+  return { providers: templateProviders(templateProviderType.Sv2Tp), policy: toUpstreamPolicy(fallback) };
 }
 
 function miningServer({ config, network, reward, declaration, extranonceStart }: PoolParts): MiningServer {

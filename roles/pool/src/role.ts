@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { rewardScript, templateProviderUpstream } from "@adit/mining-shell";
+import { rewardScript, templateProviders, transportOfAll } from "@adit/mining-shell";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
 import { irohNeed, openNetwork } from "@adit/role-network";
 import { openSqliteStore, type ShareStore, type SqliteStoreOptions } from "@adit/share-store";
@@ -34,7 +34,7 @@ export async function runPool(
   context: RoleContext<PoolConfig>,
   { openStore, extranonceStart }: PoolSurroundings = surroundings,
 ): Promise<void> {
-  const { transport } = templateProviderUpstream(config.templateProviderType.Sv2Tp);
+  const transport = transportOfAll(templateProviders(config.templateProviderType.Sv2Tp));
   const needsIroh = irohNeed([config.transport, transport, config.jds?.transport ?? "tcp"]);
   const reward = rewardScript({ descriptor: config.coinbaseRewardScript, network: config.network });
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
