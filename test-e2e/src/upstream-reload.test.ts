@@ -1,5 +1,7 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { openSqliteStore } from "@adit/share-store";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runAdit } from "./harness/command.ts";
 import { poolToml, templateProviderToml, translatorToml, upstream } from "./harness/configs.ts";
 import { Stage } from "./harness/stage.ts";
 import type { RoleStatus } from "./harness/status.ts";
@@ -105,12 +107,23 @@ describe.each(["tcp", "iroh"] as const)("a translator over %s", (transport) => {
   });
 });
 
-test("an upstream over Iroh is refused by a translator that was started without, which goes on as before", async () => {
-  const pool = await startPool("plain");
-  const translator = await stage.start("translator", (folder) => translatorToml(folder, [upstream(pool, "tcp")]));
-  using _ = await Sv1Miner.dial(translator.details.downstream_address);
-  const log = await translator.reload(list(upstream(pool, "iroh")));
-  expect(log).toContain("upstreams: this process was started without Iroh: restart it to reach upstreams over Iroh");
-  await credits(pool);
-  expect(inUse(await translator.status())).toMatch(/ listed$/);
+test("an operator's call takes another list over, and is told why one over Iroh is not by a process without", async () => {
+  const [first, second] = await Promise.all([startPool("called-first"), startPool("called-second")]);
+  const rpc = '[rpc]\nhttp = ["status", "control"]\n';
+  const translator = await stage.start("translator", (folder) =>
+    translatorToml(folder, [upstream(first, "tcp")]).replace("[[upstreams]]", `${rpc}[[upstreams]]`),
+  );
+  using miner = await Sv1Miner.dial(translator.details.downstream_address);
+  await credits(first);
+  const config = translator.logFile.replace(/translator\.log$/, "config.toml");
+  const reload = async (...entries: readonly string[]) => {
+    await writeFile(config, list(...entries)(await readFile(config, "utf8")));
+    return await runAdit(["control", `http://${translator.monitoringAddress}`, "reload"]);
+  };
+  expect(await reload(upstream(second, "tcp"))).toMatchObject({ code: 0, stdout: "applied\nin force: upstreams\n" });
+  await credits(second);
+  const refused = await reload(upstream(first, "iroh"));
+  expect(refused.stdout).toContain("partly\nproblem: upstreams: this process was started without Iroh: restart it");
+  await credits(second);
+  expect([inUse(await translator.status()), miner.isConnected]).toEqual([expect.stringMatching(/ listed$/), true]);
 });

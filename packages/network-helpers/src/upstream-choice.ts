@@ -172,9 +172,8 @@ export class UpstreamChoice<Code extends string> {
     this.#decisions.push({ type: "use", from: this.#inUse, to, reason });
     this.#inUse = to;
     if (typeof to === "number") this.#wasUsed = true;
-    const left = this.#leaving;
+    if (this.#leaving !== undefined) this.#release(this.#leaving, now);
     this.#leaving = undefined;
-    if (left !== undefined) this.#release(left, now);
     this.#releaseWorse(now);
   }
 
@@ -198,9 +197,7 @@ export class UpstreamChoice<Code extends string> {
     const { headStartMs } = this.#policy;
     while (!better.some(({ state }) => state.phase === "dialling" && now - state.since < headStartMs)) {
       let next: UpstreamRoute | undefined;
-      for (const route of better) {
-        if (route.dueAt <= now && route.dueAt < (next?.dueAt ?? Number.POSITIVE_INFINITY)) next = route;
-      }
+      for (const route of better) if (route.dueAt <= now && route.dueAt < (next?.dueAt ?? Infinity)) next = route;
       if (next === undefined || !this.#dials.take(now)) return;
       next.state = { phase: "dialling", since: now };
       this.#decisions.push({ type: "dial", route: next.id });
