@@ -12,7 +12,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "unit",
-          include: ["{packages,roles}/*/src/**/*.test.ts"],
+          include: ["{packages,roles}/*/src/**/*.test.ts", "bench/src/**/*.test.ts"],
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },

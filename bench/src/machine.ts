@@ -1,7 +1,7 @@
 import { cpus, loadavg } from "node:os";
 
-/** What the numbers of a run belong to, in one line. */
-export function machine({ quick, rounds }: { readonly quick: boolean; readonly rounds: number }): string {
+/** What the numbers of a run belong to, in one line. Where the rounds of its parts differ, `rounds` names them all. */
+export function machine({ quick, rounds }: { readonly quick: boolean; readonly rounds: number | string }): string {
   const [cpu] = cpus();
   const run = `${rounds} rounds${quick ? ", quick: do not quote these numbers" : ""}`;
   const { platform, arch, version } = process;

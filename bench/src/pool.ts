@@ -6,11 +6,11 @@ import { type ByteStream, dialSv2, NetworkError, type Sv2Connection } from "@adi
 import { alpns, type IrohNodeManager } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { decodeAuthorityPublicKey, type NoiseCrypto } from "@adit/noise";
+import { startNode } from "./iroh-node.ts";
 import { measureRounds } from "./measure.ts";
 import { mine } from "./mining-work.ts";
 import { type Listening, PoolProcesses } from "./pool-processes.ts";
 import { type BenchOptions, Skipped, type Suite } from "./suite.ts";
-import { startNode } from "./transport-links.ts";
 
 /** Frames handed to the writer at once: a proxy's burst. */
 const BATCH = 50;

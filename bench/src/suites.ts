@@ -7,7 +7,6 @@ export const suites = {
   channels: async (): Promise<Suite> => (await import("./channels.ts")).channels,
   "bitcoin-node": async (): Promise<Suite> => (await import("./bitcoin-node.ts")).bitcoinNode,
   "job-declaration": async (): Promise<Suite> => (await import("./job-declaration.ts")).jobDeclaration,
-  transport: async (): Promise<Suite> => (await import("./transport.ts")).transport,
   "share-store": async (): Promise<Suite> => (await import("./share-store.ts")).shareStore,
   pool: async (): Promise<Suite> => (await import("./pool.ts")).pool,
 } as const;

@@ -1,31 +1,13 @@
-import { FrameLine } from "../frame-line.ts";
 import { quantile } from "../measure.ts";
+import type { Amounts } from "./conditions.ts";
+import { FrameLine } from "./frame-line.ts";
+import type { Measured } from "./measured.ts";
 import { openEnd, variants } from "./variants.ts";
-
-/** How much is measured at once. */
-export interface Amounts {
-  /** Connections that are set up, one after the other. */
-  readonly setups: number;
-  readonly roundTrips: number;
-  /** Milliseconds from one echo to the next; 0 asks for the next when one is back. */
-  readonly everyMs: number;
-  readonly frames: number;
-  readonly bulkBytes: number;
-}
 
 /** What the client's process is asked for: a round of measurements over one variant, or connections that stay. */
 export type ClientRequest =
   | { readonly type: "measure"; readonly variant: number; readonly amounts: Amounts }
   | { readonly type: "hold"; readonly variant: number; readonly connections: number };
-
-/** What was measured: times in nanoseconds, rates a second. */
-export interface Measured {
-  readonly setup: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly frames: number;
-  readonly megabytes: number;
-}
 
 /** Its answer. */
 export type ClientMessage =
@@ -48,47 +30,52 @@ async function answerRequest(request: ClientRequest): Promise<void> {
     tell({ type: "measured", measured: await measure(request.variant, request.amounts) });
     return;
   }
-  for (let count = 0; count < request.connections; count++) {
-    const line = await open(request.variant);
-    await line.roundTrips({ count: 1, pauseMs: 0 });
-    held.push(line);
-  }
+  for (let count = 0; count < request.connections; count++) held.push(await open(request.variant));
   tell({ type: "held" });
 }
 
+/** Each load breaks its connection, so each measurement has one of its own; all of them are set-ups to measure, too. */
 async function measure(variant: number, amounts: Amounts): Promise<Measured> {
+  const { roundTrips: count, everyMs, controls, controlEveryMs, patienceMs, bulkMs } = amounts;
   const setups: number[] = [];
-  for (let count = 0; count < amounts.setups; count++) {
+  const over = async <Result>(use: (line: FrameLine) => Promise<Result>): Promise<Result> => {
     const started = performance.now();
-    const line = await open(variant);
-    await line.roundTrips({ count: 1, pauseMs: 0 });
+    await using line = await open(variant);
     setups.push((performance.now() - started) * 1e6);
-    await line[Symbol.asyncDispose]();
-  }
-  const line = await open(variant);
-  try {
-    const { everyMs, roundTrips: count } = amounts;
-    const times = await (everyMs === 0
-      ? line.roundTrips({ count, pauseMs: 0 })
-      : line.pacedRoundTrips({ count, everyMs }));
-    return {
-      setup: quantile(setups, 0.5),
-      p50: quantile(times, 0.5),
-      p99: quantile(times, 0.99),
-      frames: await line.framesPerSecond(amounts.frames),
-      megabytes: await line.megabytesPerSecond(amounts.bulkBytes),
-    };
-  } finally {
-    await line[Symbol.asyncDispose]();
-  }
+    return await use(line);
+  };
+  for (let done = 0; done < amounts.setups; done++) await over(async () => {});
+  const pace = { count: controls, everyMs: controlEveryMs };
+  const forMs = controls * controlEveryMs + patienceMs;
+  const times = await over((line) =>
+    everyMs === 0 ? line.roundTrips(count) : line.pacedRoundTrips({ count, everyMs }),
+  );
+  const shares = await over((line) => line.poured("shares", { forMs, controls: pace, untilAnswered: true }));
+  const full = await over((line) => line.poured("small", { forMs, controls: pace }));
+  const bulk = await over((line) => line.poured("bulk", { forMs: bulkMs }));
+  return {
+    setup: quantile(setups, 0.5),
+    p50: quantile(times, 0.5),
+    p99: quantile(times, 0.99),
+    sharesP50: quantile(shares.controls, 0.5),
+    sharesP90: quantile(shares.controls, 0.9),
+    sharesP99: quantile(shares.controls, 0.99),
+    fullP50: quantile(full.controls, 0.5),
+    fullP99: quantile(full.controls, 0.99),
+    frames: full.frames,
+    megabytes: bulk.bytes / 1e6,
+  };
 }
 
+/** A connection over which a frame has gone and come back. */
 async function open(variant: number): Promise<FrameLine> {
   const [chosen, address] = [variants[variant], addresses[variant]];
   if (chosen === undefined || address === undefined || address === null) {
     throw new Error(`variant ${variant} is not served`);
   }
-  return new FrameLine(await chosen.dial(end, address, authority));
+  const line = new FrameLine(await chosen.dial(end, address, authority));
+  await line.roundTrips(1);
+  return line;
 }
 
 function tell(message: ClientMessage): void {

@@ -1,91 +1,76 @@
 import { parseArgs } from "node:util";
 import { machine } from "../machine.ts";
 import { Skipped } from "../suite.ts";
-import type { Amounts, Measured } from "./client.ts";
-import { type LinkSettings, loopback, openLink } from "./link.ts";
+import { briefly, type Condition, conditions } from "./conditions.ts";
+import { loopback, openLink } from "./link.ts";
+import { type Measured, measurements } from "./measured.ts";
 import { Pair } from "./pair.ts";
-import { type NetworkRow, networkTable } from "./table.ts";
+import { record } from "./record.ts";
+import { type Column, type NetworkRow, networkTable } from "./table.ts";
 import { variants } from "./variants.ts";
 
-const USAGE = `pnpm bench:network [--quick]
-  --quick  short runs, to see that everything works`;
-
-/** A network to measure on. */
-interface Condition {
-  readonly name: string;
-  readonly link: LinkSettings | undefined;
-  readonly amounts: Amounts;
-  /** Times everything is measured, one variant after the other. */
-  readonly rounds: number;
-}
-
-const clean: Amounts = { setups: 20, roundTrips: 2_000, everyMs: 0, frames: 64_000, bulkBytes: 8 << 20 };
-const far: Amounts = { setups: 5, roundTrips: 400, everyMs: 5, frames: 6_400, bulkBytes: 1 << 20 };
-
-const conditions: readonly Condition[] = [
-  { name: "loopback", link: undefined, amounts: clean, rounds: 7 },
-  { name: "50 ms", link: { delayMs: 25, lossPercent: 0 }, amounts: far, rounds: 5 },
-  { name: "50 ms, 1 % lost", link: { delayMs: 25, lossPercent: 1 }, amounts: far, rounds: 5 },
-];
-
-const measurements: readonly {
-  readonly what: string;
-  readonly key: keyof Measured;
-  readonly unit: NetworkRow["unit"];
-}[] = [
-  { what: "connection set-up, to the first echo", key: "setup", unit: "ns" },
-  { what: "round trip of 100 bytes, p50", key: "p50", unit: "ns" },
-  { what: "round trip of 100 bytes, p99", key: "p99", unit: "ns" },
-  { what: "frames of 100 bytes a second", key: "frames", unit: "frames/s" },
-  { what: "MB a second in frames of 64 KiB", key: "megabytes", unit: "MB/s" },
-];
+const USAGE = `pnpm bench:network [--quick] [--record]
+  --quick   short runs, to see that everything works
+  --record  puts the tables into docs/benchmarks.md and docs/decisions/0025-dual-stream.md, too`;
 
 /** Connections that are held open to see what one takes. */
-const HELD = 300;
+const HELD = 200;
 
 process.exitCode = await main();
 
 async function main(): Promise<number> {
   const flag = { type: "boolean", default: false } as const;
   const args = process.argv.slice(2).filter((argument) => argument !== "--");
-  const { values } = parseArgs({ args, options: { quick: flag, help: flag } });
+  const { values } = parseArgs({ args, options: { quick: flag, record: flag, help: flag } });
   if (values.help) {
     print(USAGE);
     return 0;
   }
   const { quick } = values;
-  print(machine({ quick, rounds: quick ? 1 : (conditions[0]?.rounds ?? 1) }));
+  const what = machine({ quick, rounds: quick ? 1 : conditions.map(({ rounds }) => rounds).join(", ") });
+  const { rows, skipped } = await measureAll(quick);
+  const [all, dual] = [networkTable(againstFirst(), rows), networkTable(againstSingle(), rows)];
+  print(`${what}\n\n${all}\n\n${dual}\n`);
+  for (const line of skipped) print(line);
+  if (values.record) {
+    const docs = new URL("../../../docs/", import.meta.url);
+    await record(new URL("benchmarks.md", docs), "network run", [what, all, ...skipped].join("\n\n"));
+    await record(new URL("decisions/0025-dual-stream.md", docs), "network run", [what, dual, ...skipped].join("\n\n"));
+  }
+  return skipped.length === 0 ? 0 : 1;
+}
+
+/** All rows, and a line for each that is missing. */
+async function measureAll(quick: boolean) {
   const rows: NetworkRow[] = [];
   const skipped: string[] = [];
   for (const condition of conditions) {
     try {
-      rows.push(...(await measured(quick ? quickly(condition) : condition)));
+      rows.push(...(await measured(condition, quick)));
     } catch (error) {
       if (!(error instanceof Skipped)) throw error;
       skipped.push(`NOT MEASURED: ${condition.name}: ${error.message}`);
     }
   }
   rows.push(await memory(quick ? 20 : HELD));
-  const names = variants.map(({ name }) => name);
-  print(`\n${networkTable(names, rows)}\n`);
   if (rows.some(({ samples }) => samples.some(({ length }) => length === 0))) {
     skipped.push("NOT MEASURED: Iroh, whose package is not installed");
   }
-  for (const line of skipped) print(line);
-  return skipped.length === 0 ? 0 : 1;
+  return { rows, skipped };
 }
 
-/** The first round of a condition warms up and is thrown away. Every second round goes backwards. */
-async function measured({ name, link, amounts, rounds }: Condition): Promise<readonly NetworkRow[]> {
+/** Every second round goes backwards. Without a link, where cold code shows, a brief round that does not count comes first. */
+async function measured({ name, link, amounts, rounds }: Condition, quick: boolean): Promise<readonly NetworkRow[]> {
   await using open = link === undefined ? loopback : await openLink(link);
   await using pair = await Pair.start(open, 64);
   const results: Measured[][] = variants.map(() => []);
   const forward = pair.variants;
-  for (let round = 0; round <= rounds; round++) {
-    progress(`${name}: round ${round} of ${rounds}`);
+  const counted = quick ? [briefly(amounts)] : Array.from({ length: rounds }, () => amounts);
+  if (link === undefined) for (const at of forward) await pair.measure(at, briefly(amounts));
+  for (const [round, much] of counted.entries()) {
+    progress(`${name}: round ${round + 1} of ${counted.length}`);
     for (const at of round % 2 === 0 ? forward : forward.toReversed()) {
-      const result = await pair.measure(at, amounts);
-      if (round > 0) results[at]?.push(result);
+      results[at]?.push(await pair.measure(at, much));
     }
   }
   return measurements.map(({ what, key, unit }) => ({
@@ -108,11 +93,24 @@ async function memory(connections: number): Promise<NetworkRow> {
   return { condition: "loopback", what: "memory of the server a connection", unit: "bytes", samples };
 }
 
-function quickly(condition: Condition): Condition {
-  const { setups, roundTrips, everyMs, frames, bulkBytes } = condition.amounts;
-  const less = (count: number): number => Math.ceil(count / 10);
-  const amounts = { setups: less(setups), roundTrips: less(roundTrips), everyMs, frames: 64 * less(frames / 64) };
-  return { ...condition, rounds: 1, amounts: { ...amounts, bulkBytes: bulkBytes / 8 } };
+/** Every variant beside the first. */
+function againstFirst(): readonly Column[] {
+  return variants.map(({ name }, variant) =>
+    variant === 0 ? { name, variant } : { name: `${name} / ${variants[0]?.name}`, variant, by: 0 },
+  );
+}
+
+/** Every variant with two streams beside the same with one. */
+function againstSingle(): readonly Column[] {
+  return variants.flatMap(({ name, single }, variant) => {
+    const by = variants.findIndex((other) => other.name === single);
+    return by < 0
+      ? []
+      : [
+          { name: `${single}`, variant: by },
+          { name: `${name} / ${single}`, variant, by },
+        ];
+  });
 }
 
 function progress(text: string): void {

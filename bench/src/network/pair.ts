@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import type { Amounts, ClientMessage, ClientRequest, Measured } from "./client.ts";
+import type { ClientMessage, ClientRequest } from "./client.ts";
+import type { Amounts } from "./conditions.ts";
 import type { Link, Place } from "./link.ts";
+import type { Measured } from "./measured.ts";
 import type { ServerMessage } from "./server.ts";
 
 /** A server and a client, each in a process of its own and at its end of a link. */

@@ -1,4 +1,4 @@
-import { answer } from "../frame-line.ts";
+import { answer } from "./answer.ts";
 import { rssBytes } from "./rss.ts";
 import { openEnd, unavailable, variants } from "./variants.ts";
 

@@ -11,34 +11,38 @@ export interface NetworkRow {
   readonly samples: readonly (readonly number[])[];
 }
 
+/** One column: a variant by its number, alone or against another. */
+export interface Column {
+  readonly name: string;
+  readonly variant: number;
+  /** What it is divided by; undefined shows it alone. */
+  readonly by?: number;
+}
+
 /**
- * Rows as one Markdown table. The first variant shows its median, every other the median of its ratios to the first within
- * each round, so what slows a whole round cancels out, and its own median behind.
+ * Rows as one Markdown table. A column alone shows its median; one against another the median of the ratios within each round,
+ * so what slows a whole round cancels out, and its own median behind.
  */
-export function networkTable(variants: readonly string[], rows: readonly NetworkRow[]): string {
-  const header = ["", "", ...variants.map((name, at) => (at === 0 ? name : `${name} / ${variants[0]}`))];
+export function networkTable(columns: readonly Column[], rows: readonly NetworkRow[]): string {
+  const header = ["", "", ...columns.map(({ name }) => name)];
   const rule = header.map((_, at) => (at < 2 ? "---" : "---:"));
-  const lines = [header, rule, ...rows.map(cells)];
+  const lines = [header, rule, ...rows.map((row) => [row.condition, row.what, ...columns.map((of) => cell(of, row))])];
   return lines.map((line) => `| ${line.join(" | ")} |`).join("\n");
 }
 
-function cells({ condition, what, unit, samples }: NetworkRow): readonly string[] {
-  const [first = [], ...others] = samples;
-  const ratios = others.map((sample) => {
-    if (sample.length === 0) return "";
-    const ratio = quantile(
-      sample.map((value, round) => value / (first[round] ?? Number.NaN)),
-      0.5,
-    );
-    return `${ratio.toPrecision(3)} (${formatted(quantile(sample, 0.5), unit)})`;
-  });
-  return [condition, what, formatted(quantile(first, 0.5), unit), ...ratios];
+function cell({ variant, by }: Column, { unit, samples }: NetworkRow): string {
+  const [sample = [], baseline = []] = [samples[variant], by === undefined ? [] : samples[by]];
+  if (sample.length === 0) return "";
+  const median = formatted(quantile(sample, 0.5), unit);
+  if (by === undefined) return median;
+  const ratios = sample.map((value, round) => value / (baseline[round] ?? Number.NaN));
+  return `${quantile(ratios, 0.5).toPrecision(3)} (${median})`;
 }
 
 function formatted(value: number, unit: Unit): string {
   switch (unit) {
     case "ns":
-      return value < 1e6 ? `${(value / 1e3).toPrecision(3)} us` : `${(value / 1e6).toPrecision(3)} ms`;
+      return duration(value);
     case "bytes":
       return `${(value / 1024).toFixed(0)} KiB`;
     case "frames/s":
@@ -47,4 +51,9 @@ function formatted(value: number, unit: Unit): string {
     default:
       return unit satisfies never;
   }
+}
+
+function duration(ns: number): string {
+  const [scale, unit] = ns < 1e6 ? [1e3, "us"] : ns < 1e9 ? [1e6, "ms"] : [1e9, "s"];
+  return `${(ns / scale).toPrecision(3)} ${unit}`;
 }

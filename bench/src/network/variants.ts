@@ -8,11 +8,11 @@ import {
   systemEntropy,
   type Transport,
 } from "@adit/network-helpers";
-import { alpns, type IrohNodeManager } from "@adit/network-helpers/iroh";
+import { alpns, dualAlpn, type IrohNodeManager } from "@adit/network-helpers/iroh";
 import { tcp } from "@adit/network-helpers/tcp";
 import { type NoiseCrypto, ResponderIdentity } from "@adit/noise";
+import { startNode } from "../iroh-node.ts";
 import { bytes } from "../samples.ts";
-import { startNode } from "../transport-links.ts";
 
 const never = new AbortController().signal;
 
@@ -29,6 +29,8 @@ export interface End {
 /** One way to carry frames. */
 export interface Variant {
   readonly name: string;
+  /** Where this one has two streams: the name of the same with one. */
+  readonly single?: string;
   /** Starts to listen, hands each connection to `answer`, and returns where to dial. */
   serve(end: End, answer: (connection: FrameConnection) => Promise<void>): Promise<string>;
   /** Opens a connection; the server's authority key is `authority`. */
@@ -37,13 +39,12 @@ export interface Variant {
 
 /** Everything that is compared; the first is what the others are compared with. A line here is all a new one takes. */
 export const variants: readonly Variant[] = [
-  singleStream("TCP", "plain", { transport: () => tcp(), listenOn: ({ host }) => `${host}:0` }),
-  singleStream("TCP + Noise", "noise", { transport: () => tcp(), listenOn: ({ host }) => `${host}:0` }),
-  singleStream("Iroh", "plain", { transport: (end) => end.iroh().transport(alpns.mining.plain), listenOn: () => "" }),
-  singleStream("Iroh + Noise", "noise", {
-    transport: (end) => end.iroh().transport(alpns.mining.noise),
-    listenOn: () => "",
-  }),
+  variant("TCP", "plain", overTcp),
+  variant("TCP + Noise", "noise", overTcp),
+  variant("Iroh", "plain", overIroh(alpns.mining.plain)),
+  variant("Iroh + Noise", "noise", overIroh(alpns.mining.noise)),
+  { ...variant("Iroh dual", "plain", overDualIroh("plain")), single: "Iroh" },
+  { ...variant("Iroh dual + Noise", "noise", overDualIroh("noise")), single: "Iroh + Noise" },
 ];
 
 /** Opens what this process needs for any variant. */
@@ -65,16 +66,35 @@ export function unavailable(error: unknown): NetworkError {
   throw error;
 }
 
-function singleStream(
-  name: string,
-  security: "plain" | "noise",
-  on: { readonly transport: (end: End) => Transport; readonly listenOn: (end: End) => string },
-): Variant {
+/** The transport of an end, and the address it listens on. */
+type Carrier = (end: End) => { readonly transport: Transport; readonly listenOn: string };
+
+function overTcp({ host }: End): ReturnType<Carrier> {
+  return { transport: tcp(), listenOn: `${host}:0` };
+}
+
+function overIroh(alpn: string): Carrier {
+  return (end) => ({ transport: end.iroh().transport(alpn), listenOn: "" });
+}
+
+/** Under the names of another protocol: a listener for two streams takes the name for one as well. */
+function overDualIroh(security: "plain" | "noise"): Carrier {
+  const name = alpns.template_distribution[security];
+  const dual = { alpn: dualAlpn("template_distribution", name) ?? name, dial: true, onFallback: fellBack };
+  return (end) => ({ transport: end.iroh().transport(name, dual), listenOn: "" });
+}
+
+function fellBack(): never {
+  throw new Error("the server does not know the protocol name for two streams");
+}
+
+function variant(name: string, security: "plain" | "noise", over: Carrier): Variant {
   return {
     name,
     serve: async (end, answer) => {
       const { crypto, identity } = end;
-      const listener = await on.transport(end).listen(on.listenOn(end), { signal: never });
+      const { transport, listenOn } = over(end);
+      const listener = await transport.listen(listenOn, { signal: never });
       const secured = security === "plain" ? security : { noise: { crypto, identity } };
       void acceptAll(listener.streams, async (stream) =>
         answer(await secureResponder(stream, secured, { signal: never })),
@@ -82,7 +102,7 @@ function singleStream(
       return listener.address;
     },
     dial: async (end, address, authority) => {
-      const stream = await on.transport(end).dial(address, { signal: never });
+      const stream = await over(end).transport.dial(address, { signal: never });
       const secured = security === "plain" ? security : { noise: { crypto: end.crypto, authority } };
       return await secureInitiator(stream, secured, { signal: never });
     },

@@ -1,5 +1,5 @@
 import { HEADER_SIZE } from "@adit/codec";
-import { SEALED_HEADER_SIZE, type StreamCiphers, sealedPayloadLength } from "@adit/noise";
+import { SEALED_HEADER_SIZE, type StreamCiphers, sealedFrameLength, sealedPayloadLength } from "@adit/noise";
 
 /** How frames look on the wire: sealed by Noise, or as they are. */
 export interface FrameCipher {
@@ -13,8 +13,12 @@ export interface FrameCipher {
   openHeader(bytes: Uint8Array): Uint8Array;
   /** The payload. Throws NoiseError. */
   openPayload(bytes: Uint8Array, length: number): Uint8Array;
-  /** A whole frame for the wire; calls are in the order the frames travel. */
+  /** A whole frame for the wire; calls are in the order the frames travel, those of {@link sealInto} among them. */
   seal(frame: Uint8Array): Uint8Array;
+  /** Bytes on the wire of a whole frame that has `length` bytes. */
+  frameSize(length: number): number;
+  /** Writes a whole frame for the wire to `destination`, from `at` on, and returns where it ends. */
+  sealInto(destination: Uint8Array, at: number, frame: Uint8Array): number;
 }
 
 /** Frames as they are (requirement A2). */
@@ -25,6 +29,11 @@ export const plainCipher: FrameCipher = {
   openHeader: (bytes) => bytes,
   openPayload: (bytes) => bytes,
   seal: (frame) => frame,
+  frameSize: (length) => length,
+  sealInto: (destination, at, frame) => {
+    destination.set(frame, at);
+    return at + frame.length;
+  },
 };
 
 /** Frames sealed with the ciphers of a finished handshake (spec 4.6). */
@@ -36,5 +45,7 @@ export function noiseCipher({ opener, sealer }: StreamCiphers): FrameCipher {
     openHeader: (bytes) => opener.openHeader(bytes),
     openPayload: (bytes, length) => opener.openPayload(bytes, length),
     seal: (frame) => sealer.seal(frame),
+    frameSize: sealedFrameLength,
+    sealInto: (destination, at, frame) => sealer.sealInto(destination, at, frame),
   };
 }

@@ -56,17 +56,31 @@ export class StreamFrameReader implements FrameReader {
     this.#maxPayload = bytes;
   }
 
+  /**
+   * The next frame if all its bytes have been pulled already, undefined otherwise. Fails as a pull of `frames` does, and is not
+   * to be called while one is pending.
+   */
+  takeArrived(): Frame | undefined {
+    try {
+      return this.#takeFrame();
+    } catch (cause) {
+      throw this.#broken(cause);
+    }
+  }
+
   async #next(): Promise<IteratorResult<Frame, undefined>> {
     try {
       const frame = this.#takeFrame() ?? (await this.#awaitFrame());
-      if (frame === undefined) return { done: true, value: undefined };
-      this.#framesIn++;
-      return { done: false, value: frame };
+      return frame === undefined ? { done: true, value: undefined } : { done: false, value: frame };
     } catch (cause) {
-      const error = cause instanceof Error ? cause : new Error(String(cause));
-      this.#stream.abort(error);
-      throw error;
+      throw this.#broken(cause);
     }
+  }
+
+  #broken(cause: unknown): Error {
+    const error = cause instanceof Error ? cause : new Error(String(cause));
+    this.#stream.abort(error);
+    return error;
   }
 
   /** The next frame once its bytes are here; undefined at the end of the stream. */
@@ -94,6 +108,7 @@ export class StreamFrameReader implements FrameReader {
     if (this.#inbox.length < size) return undefined;
     this.#header = undefined;
     const payload = this.#open(() => this.#cipher.openPayload(this.#inbox.take(size), length));
+    this.#framesIn++;
     return { extensionType, channelMsg, messageType, payload };
   }
 

@@ -97,17 +97,15 @@ export class CoalescingWriter implements FrameWriter {
     return this.#queue.splice(0, count);
   }
 
+  /** One write for the transport, each frame written to its place in it. A frame alone is not copied. */
   #seal(batch: readonly Entry[]): Uint8Array {
-    const pieces = batch.flatMap((entry) => entry.frames.map((frame) => this.#cipher.seal(frame)));
-    this.#framesOut += pieces.length;
-    const [first] = pieces;
-    if (first !== undefined && pieces.length === 1) return first;
-    const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    const frames = batch.flatMap((entry) => entry.frames);
+    this.#framesOut += frames.length;
+    const [first] = frames;
+    if (first !== undefined && frames.length === 1) return this.#cipher.seal(first);
+    const joined = new Uint8Array(frames.reduce((sum, frame) => sum + this.#cipher.frameSize(frame.length), 0));
     let at = 0;
-    for (const piece of pieces) {
-      joined.set(piece, at);
-      at += piece.length;
-    }
+    for (const frame of frames) at = this.#cipher.sealInto(joined, at, frame);
     return joined;
   }
 

@@ -1,22 +1,13 @@
-import { encodeHeader } from "@adit/codec";
 import { initiator, pureCrypto, ResponderIdentity } from "@adit/noise";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ByteStream } from "./byte-stream.ts";
 import { NetworkError } from "./errors.ts";
 import { type FrameCipher, noiseCipher, plainCipher } from "./frame-cipher.ts";
-import { type FrameConnection, StreamFrameConnection } from "./frame-connection.ts";
+import type { FrameConnection } from "./frame-connection.ts";
 import { Inbox } from "./inbox.ts";
 import { respondOver, secureInitiator, secureResponder, systemEntropy } from "./secure.ts";
-import { tcp } from "./tcp/index.ts";
-import {
-  authoritySecretKey,
-  noiseClient,
-  noiseServer,
-  recordedStream,
-  streamPair,
-  transports,
-} from "./testing/parties.ts";
+import { frame, take } from "./testing/frames.ts";
+import { authoritySecretKey, noiseClient, noiseServer, streamPair, transports } from "./testing/parties.ts";
 
 const never = { signal: new AbortController().signal };
 
@@ -169,146 +160,6 @@ describe.each(transports)("secure framing over $name", ({ make, address }) => {
   });
 });
 
-describe("the frame reader", () => {
-  const frames = [0, 1, 5, 100, 3].map((size) => frame(size));
-
-  test.each(["noise", "plain"] as const)(
-    "reads the same %s frames however the bytes are cut up",
-    async (encryption) => {
-      const readCut = async (sizes: readonly number[]): Promise<void> => {
-        const cipher = loopCipher(encryption);
-        const wire = concat(frames.map((plain) => cipher.seal(plain)));
-        const payloads = await take(reading(cut(wire, sizes), cipher), frames.length + 1);
-        expect(payloads).toEqual(frames.map((plain) => plain.subarray(6)));
-      };
-      const length = frames.reduce((sum, plain) => sum + loopCipher(encryption).seal(plain).length, 0);
-      for (let at = 1; at <= length; at++) await readCut([at, length]);
-      await readCut([1]);
-      await fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }), readCut));
-    },
-  );
-
-  test("hands out payloads that later bytes do not overwrite", async () => {
-    const wire = concat(Array.from({ length: 200 }, (_, index) => frame(index)));
-    const payloads = await take(reading(cut(wire, [7, 50, 300, 1]), plainCipher), 201);
-    expect(payloads).toEqual(Array.from({ length: 200 }, (_, index) => frame(index).subarray(6)));
-  });
-
-  test("reads a hundred frames from one segment", async () => {
-    const wire = concat(Array.from({ length: 100 }, () => frame(40)));
-    expect((await take(reading([wire], plainCipher), 101)).length).toBe(100);
-  });
-
-  test("reads a 4 MiB frame from small chunks in linear time and memory", async () => {
-    const wire = frame(4 << 20);
-    const inbox = new Inbox(recordedStream(cut(wire, [1460])).source);
-    const started = performance.now();
-    expect(await inbox.fill(wire.length)).toBe(true);
-    const taken = inbox.take(wire.length);
-    expect(performance.now() - started).toBeLessThan(1000);
-    expect(taken.buffer.byteLength).toBeLessThanOrEqual(2 * wire.length + 4096);
-    expect(Buffer.compare(taken, wire)).toBe(0);
-  });
-
-  test("refuses a second iteration", async () => {
-    const { reader } = reading([frame(1)], plainCipher);
-    expect((await reader.frames[Symbol.asyncIterator]().next()).done).toBe(false);
-    expect(() => reader.frames[Symbol.asyncIterator]()).toThrow();
-  });
-});
-
-describe("the frame writer", () => {
-  test("keeps one write in flight and merges what waits, in order", async () => {
-    const stream = recordedStream([]);
-    const gates: (() => void)[] = [];
-    const gated: ByteStream = {
-      ...stream,
-      write: (bytes) => {
-        stream.writes.push(bytes);
-        return new Promise((resolve) => gates.push(resolve));
-      },
-    };
-    const { writer } = framesOver(gated, plainCipher);
-    const first = writer.write(frame(1));
-    await Promise.resolve();
-    await Promise.resolve();
-    const rest = [writer.write(frame(2)), writer.writeAll([frame(3), frame(4)]), writer.write(frame(5))];
-    expect(stream.writes.length).toBe(1);
-    gates.shift()?.();
-    await first;
-    await Promise.resolve();
-    expect(stream.writes.length).toBe(2);
-    expect(stream.writes[1]).toEqual(concat([2, 3, 4, 5].map((size) => frame(size))));
-    gates.shift()?.();
-    await Promise.all(rest);
-    await writer.end();
-    await expect(writer.write(frame(1))).rejects.toMatchObject({ code: "closed" });
-  });
-
-  test("cuts off a caller that does not await a peer that does not read", async () => {
-    const [stream, silent] = await streamPair();
-    const { writer } = framesOver(stream, plainCipher);
-    const outcomes = await Promise.allSettled(Array.from({ length: 30 }, () => writer.write(frame(64 * 1024))));
-    for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { code: "slow-consumer" } });
-    await expect(new Inbox(silent.source).fill(1)).rejects.toMatchObject({ code: "closed" });
-  });
-
-  test("slows a writer whose peer does not read, and breaks off its close in bounded time", async () => {
-    const [client] = await connected(await streamPair(tcp(), "127.0.0.1:0"), "plain");
-    let written = 0;
-    const writing = (async () => {
-      for (; written < 1000; written++) await client.writer.write(frame(65_000));
-    })();
-    writing.catch(() => undefined);
-    const started = performance.now();
-    await client[Symbol.asyncDispose]();
-    expect(performance.now() - started).toBeLessThan(5000);
-    await expect(writing).rejects.toBeInstanceOf(NetworkError);
-    expect(written).toBeLessThan(1000);
-  });
-});
-
-/** A frame whose payload has `size` bytes. */
-function frame(size: number): Uint8Array {
-  const header = encodeHeader({ extensionType: 0, channelMsg: false, messageType: 0x42, length: size });
-  const payload = Uint8Array.from({ length: size }, (_, index) => index * 31 + size);
-  return concat([header, payload]);
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(parts));
-}
-
-function cut(bytes: Uint8Array, sizes: readonly number[]): Uint8Array[] {
-  const chunks: Uint8Array[] = [];
-  for (let at = 0, index = 0; at < bytes.length; index++) {
-    const size = sizes[index % sizes.length]!;
-    chunks.push(bytes.slice(at, at + size));
-    at += size;
-  }
-  return chunks;
-}
-
-function framesOver(stream: ByteStream, cipher: FrameCipher): FrameConnection {
-  return new StreamFrameConnection(stream, { inbox: new Inbox(stream.source), cipher, maxPayload: 1 << 23, hint: "" });
-}
-
-function reading(chunks: readonly Uint8Array[], cipher: FrameCipher): FrameConnection {
-  return framesOver(recordedStream(chunks), cipher);
-}
-
-/** Payloads of at most `count` frames. */
-async function take(connection: FrameConnection, count: number): Promise<readonly Uint8Array[]> {
-  const payloads: Uint8Array[] = [];
-  const frames = connection.reader.frames[Symbol.asyncIterator]();
-  while (payloads.length < count) {
-    const next = await frames.next();
-    if (next.done === true) break;
-    payloads.push(next.value.payload);
-  }
-  return payloads;
-}
-
 async function connected(
   [a, b]: [ByteStream, ByteStream],
   encryption: "noise" | "plain",
@@ -334,11 +185,4 @@ async function rawConnected(
   const server = await secureResponder(accepted, noiseServer(), never);
   await inbox.fill(234);
   return [{ stream, inbox, cipher: noiseCipher(next.act2(inbox.take(234), Date.now()).ciphers) }, server];
-}
-
-/** Both directions in one cipher: what it seals it opens. */
-function loopCipher(encryption: "noise" | "plain"): FrameCipher {
-  const key = new Uint8Array(32).fill(1);
-  if (encryption === "plain") return plainCipher;
-  return noiseCipher({ sealer: pureCrypto.frameSealer(key), opener: pureCrypto.frameOpener(key) });
 }

@@ -8,6 +8,7 @@ import {
   MAX_PLAINTEXT,
   NoiseError,
   pureCrypto,
+  sealedFrameLength,
   sealedPayloadLength,
 } from "./index.ts";
 
@@ -112,6 +113,25 @@ describe("sealed frames", () => {
       sealed.subarray(22, 22 + MAX_CIPHERTEXT),
     ]);
     expect(() => open(pureCrypto.frameOpener(key), swapped, length)).toThrow(failed);
+  });
+
+  test("are the same sealed into a place of a larger array, which is left alone around it", () => {
+    for (const length of [0, 9, MAX_PLAINTEXT, MAX_PLAINTEXT + 1]) {
+      const plain = frame(pattern(length));
+      const alone = pureCrypto.frameSealer(key).seal(plain);
+      expect(sealedFrameLength(plain.length)).toBe(alone.length);
+      const room = new Uint8Array(alone.length + 10).fill(7);
+      expect(pureCrypto.frameSealer(key).sealInto(room, 4, plain)).toBe(4 + alone.length);
+      expect(same(room.subarray(4, 4 + alone.length), alone)).toBe(true);
+      expect([...room.subarray(0, 4), ...room.subarray(4 + alone.length)]).toEqual(Array.from({ length: 10 }, () => 7));
+    }
+  });
+
+  test("are not begun where there is no room for the whole, and no nonce is spent", () => {
+    const sealer = pureCrypto.frameSealer(key);
+    const plain = frame(pattern(9));
+    expect(() => sealer.sealInto(new Uint8Array(50), 4, plain)).toThrow(RangeError);
+    expect(same(sealer.seal(plain), pureCrypto.frameSealer(key).seal(plain))).toBe(true);
   });
 
   test("are refused by the sealer when the header does not state the payload's length", () => {

@@ -19,6 +19,8 @@ export interface FrameSealer {
    * payload's, and `nonce-exhausted`.
    */
   seal(frame: Uint8Array): Uint8Array;
+  /** The same into `destination`, from `at` on; returns where it ends. Throws RangeError when there is no room. */
+  sealInto(destination: Uint8Array, at: number, frame: Uint8Array): number;
 }
 
 /** Opens the frames of one direction: `openHeader` and `openPayload` in turn. After any failure every call fails. */
@@ -36,6 +38,11 @@ export interface FrameOpener {
   openPayload(ciphertext: Uint8Array, plaintextLength: number): Uint8Array;
 }
 
+/** Length on the wire of a sealed frame of `length` bytes, its six of header among them. */
+export function sealedFrameLength(length: number): number {
+  return SEALED_HEADER_SIZE + sealedPayloadLength(length - HEADER_SIZE);
+}
+
 /** Length on the wire of a sealed payload of `plaintextLength` bytes: 16 bytes more for each chunk, none for an empty one. */
 export function sealedPayloadLength(plaintextLength: number): number {
   return plaintextLength + Math.ceil(plaintextLength / MAX_PLAINTEXT) * MAC_SIZE;
@@ -43,23 +50,31 @@ export function sealedPayloadLength(plaintextLength: number): number {
 
 /** A FrameSealer that seals one chunk after the other with `aead`. */
 export function aeadFrameSealer(aead: Aead): FrameSealer {
+  const sealInto = (destination: Uint8Array, at: number, frame: Uint8Array): number => {
+    if (frame.length < HEADER_SIZE || frame.length - HEADER_SIZE !== lengthIn(frame)) {
+      throw new NoiseError(
+        "bad-length",
+        `the header of a frame of ${frame.length} bytes does not state its payload's length`,
+      );
+    }
+    const end = at + sealedFrameLength(frame.length);
+    if (end > destination.length)
+      throw new RangeError(`no room for ${end - at} bytes at ${at} of ${destination.length}`);
+    let to = at + SEALED_HEADER_SIZE;
+    aead.sealInto(destination.subarray(at, to), frame.subarray(0, HEADER_SIZE));
+    for (let from = HEADER_SIZE; from < frame.length; from += MAX_PLAINTEXT, to += MAX_CIPHERTEXT) {
+      const chunk = frame.subarray(from, from + MAX_PLAINTEXT);
+      aead.sealInto(destination.subarray(to, to + chunk.length + MAC_SIZE), chunk);
+    }
+    return end;
+  };
   return {
     seal: (frame) => {
-      const payloadLength = frame.length - HEADER_SIZE;
-      if (payloadLength < 0 || payloadLength !== lengthIn(frame)) {
-        throw new NoiseError(
-          "bad-length",
-          `the header of a frame of ${frame.length} bytes does not state its payload's length`,
-        );
-      }
-      const sealed = new Uint8Array(SEALED_HEADER_SIZE + sealedPayloadLength(payloadLength));
-      aead.sealInto(sealed.subarray(0, SEALED_HEADER_SIZE), frame.subarray(0, HEADER_SIZE));
-      let to = SEALED_HEADER_SIZE;
-      for (let from = HEADER_SIZE; from < frame.length; from += MAX_PLAINTEXT, to += MAX_CIPHERTEXT) {
-        aead.sealInto(sealed.subarray(to, to + MAX_CIPHERTEXT), frame.subarray(from, from + MAX_PLAINTEXT));
-      }
+      const sealed = new Uint8Array(sealedFrameLength(Math.max(frame.length, HEADER_SIZE)));
+      sealInto(sealed, 0, frame);
       return sealed;
     },
+    sealInto,
   };
 }
 

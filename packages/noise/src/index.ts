@@ -25,6 +25,7 @@ export {
   MAX_CIPHERTEXT,
   MAX_PLAINTEXT,
   SEALED_HEADER_SIZE,
+  sealedFrameLength,
   sealedPayloadLength,
 } from "./frames.ts";
 export {

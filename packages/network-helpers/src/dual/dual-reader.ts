@@ -1,7 +1,7 @@
 import type { Frame } from "@adit/codec";
 import { NetworkError, type NetworkErrorCode } from "../errors.ts";
 import type { Holds } from "../frame-connection.ts";
-import type { FrameReader } from "../frame-reader.ts";
+import type { FrameReader, StreamFrameReader } from "../frame-reader.ts";
 import { iterateOnce } from "../once.ts";
 import type { StreamName } from "./message-order.ts";
 import { readOrderFrame } from "./order-frames.ts";
@@ -19,7 +19,7 @@ interface Owner {
 /** Merges the frames of two streams in the guaranteed order. A stream is read only while no frame of it waits here. */
 export class DualReader implements FrameReader {
   readonly frames: AsyncIterable<Frame>;
-  readonly #readers: Readonly<Record<StreamName, FrameReader>>;
+  readonly #readers: Readonly<Record<StreamName, StreamFrameReader>>;
   readonly #sources: Readonly<Record<StreamName, AsyncIterator<Frame, undefined>>>;
   readonly #owner: Owner;
   readonly #order = new ReceiveOrder<Frame>();
@@ -27,7 +27,7 @@ export class DualReader implements FrameReader {
   #failure: Error | undefined;
   #wake: () => void = () => undefined;
 
-  constructor(readers: Readonly<Record<StreamName, FrameReader>>, owner: Owner) {
+  constructor(readers: Readonly<Record<StreamName, StreamFrameReader>>, owner: Owner) {
     this.#readers = readers;
     this.#owner = owner;
     this.#sources = {
@@ -76,43 +76,60 @@ export class DualReader implements FrameReader {
     }
   }
 
-  /** Starts to read what is wanted. Payloads are views, so a stream is read on only once its last frame is given back. */
+  /** Reads what is wanted. Payloads are views, so a stream is read on only once its last frame is given back. */
   #readOn(): void {
     for (const stream of ["control", "data"] as const) {
       if (this.#failure !== undefined || this.#reading.has(stream) || !this.#order.wants(stream)) continue;
+      if (this.#takeArrived(stream)) continue;
       this.#reading.add(stream);
       void this.#read(stream);
+    }
+  }
+
+  /** Takes a frame whose bytes are here already, as most are when a peer sends many; whether there is nothing to wait for. */
+  #takeArrived(stream: StreamName): boolean {
+    const reader = this.#readers[stream];
+    try {
+      for (let frame = reader.takeArrived(); frame !== undefined; frame = reader.takeArrived()) {
+        if (this.#sort(stream, frame)) return true;
+      }
+      return false;
+    } catch (cause) {
+      this.#fail(cause);
+      return true;
     }
   }
 
   /** Reads one frame, or the end. Never rejects. */
   async #read(stream: StreamName): Promise<void> {
     try {
-      for (let said = await this.#take(stream); said !== undefined; said = await this.#take(stream)) {
-        if (!this.#order.order(stream, said)) throw this.#violation("an order of frames that makes no sense");
+      for (let over = false; !over; ) {
+        const next = await this.#sources[stream].next();
+        if (next.done === true) this.#order.end(stream);
+        over = next.done === true || this.#sort(stream, next.value);
       }
     } catch (cause) {
-      this.#failure ??= cause instanceof Error ? cause : new Error(String(cause));
-      this.#owner.abort(this.#failure);
+      this.#fail(cause);
     }
     this.#reading.delete(stream);
     this.#wake();
   }
 
-  /** Takes the next frame of a stream to where it belongs; the number when it was an order. */
-  async #take(stream: StreamName): Promise<number | undefined> {
-    const next = await this.#sources[stream].next();
-    if (next.done === true) {
-      this.#order.end(stream);
-      return undefined;
-    }
-    const said = readOrderFrame(next.value);
+  /** Takes a frame to where it belongs; false when it was an order, which another must follow. */
+  #sort(stream: StreamName, frame: Frame): boolean {
+    const said = readOrderFrame(frame);
     if (said === null) {
-      this.#order.arrive(stream, next.value);
-      return undefined;
+      this.#order.arrive(stream, frame);
+      return true;
     }
     if (said === "nonsense" || said.kind === "hello") throw this.#violation("a frame of the order that says nothing");
-    return said.after;
+    if (!this.#order.order(stream, said.after)) throw this.#violation("an order of frames that makes no sense");
+    return false;
+  }
+
+  #fail(cause: unknown): void {
+    this.#failure ??= cause instanceof Error ? cause : new Error(String(cause));
+    this.#owner.abort(this.#failure);
   }
 
   /** Waits for a read to settle. A race of the two reads would add to the one that stays pending each time. */

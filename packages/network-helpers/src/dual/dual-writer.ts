@@ -52,6 +52,8 @@ export class DualWriter implements FrameWriter {
       batches[stream].push(frame);
     }
     const { control, data } = this.#writers;
+    if (batches.control.length === 0) return data.writeAll(batches.data);
+    if (batches.data.length === 0) return control.writeAll(batches.control);
     await Promise.all([control.writeAll(batches.control), data.writeAll(batches.data)]);
   }
 

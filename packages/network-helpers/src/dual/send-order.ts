@@ -37,7 +37,8 @@ export class SendOrder {
     const stream = classStream[itsClass];
     this.#sent[stream] += 1;
     this.#last.set(itsClass, this.#sent[stream]);
-    const after = Math.max(0, ...this.#rules[itsClass].map((earlier) => this.#last.get(earlier) ?? 0));
+    let after = 0;
+    for (const earlier of this.#rules[itsClass]) after = Math.max(after, this.#last.get(earlier) ?? 0);
     if (after <= this.#said[stream]) return { stream, after: null };
     this.#said[stream] = after;
     return { stream, after };

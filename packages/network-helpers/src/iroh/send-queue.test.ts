@@ -45,6 +45,17 @@ test("stays right while thousands of chunks pass through and it is never empty",
   expect(expected).toBeGreaterThan(1_024);
 });
 
+test("copies nothing of a block that lies in one of the arrays pushed", () => {
+  const queue = new SendQueue(4);
+  const pushed = Uint8Array.of(1, 2, 3, 4, 5, 6);
+  queue.push(pushed);
+  queue.push(Uint8Array.of(7, 8));
+  expect(queue.take()).toEqual(pushed.subarray(0, 4));
+  expect(queue.take()).toEqual(Uint8Array.of(5, 6, 7, 8));
+  queue.push(pushed);
+  expect(queue.take().buffer).toBe(pushed.buffer);
+});
+
 test("forgets what waits when cleared", () => {
   const queue = new SendQueue(8);
   queue.push(Uint8Array.of(1, 2, 3));

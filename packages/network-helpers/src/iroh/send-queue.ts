@@ -1,3 +1,5 @@
+const EMPTY = new Uint8Array(0);
+
 /** Bytes waiting to be sent, kept in order. Small writes are merged and large ones cut, so each native call carries one block. */
 export class SendQueue {
   readonly #blockSize: number;
@@ -23,20 +25,22 @@ export class SendQueue {
     this.#bytes += bytes.length;
   }
 
-  /** Removes and returns the next block: everything waiting, up to the block size. Empty when nothing waits. */
+  /**
+   * Removes and returns the next block: everything waiting, up to the block size. Empty when nothing waits. A block that lies in one
+   * of the arrays pushed is a view of it.
+   */
   take(): Uint8Array {
-    const block = new Uint8Array(Math.min(this.#bytes, this.#blockSize));
-    let filled = 0;
-    while (filled < block.length) {
-      const chunk = this.#chunks[this.#first];
-      if (chunk === undefined) break;
-      const part = chunk.subarray(this.#offset, this.#offset + block.length - filled);
+    const size = Math.min(this.#bytes, this.#blockSize);
+    this.#bytes -= size;
+    const first = this.#part(size);
+    if (first.length === size) return first;
+    const block = new Uint8Array(size);
+    block.set(first);
+    for (let filled = first.length; filled < size; ) {
+      const part = this.#part(size - filled);
       block.set(part, filled);
       filled += part.length;
-      this.#offset += part.length;
-      if (this.#offset >= chunk.length) this.#dropFirst();
     }
-    this.#bytes -= block.length;
     return block;
   }
 
@@ -46,6 +50,16 @@ export class SendQueue {
     this.#first = 0;
     this.#offset = 0;
     this.#bytes = 0;
+  }
+
+  /** Removes at most `most` bytes of the first array that waits. */
+  #part(most: number): Uint8Array {
+    const chunk = this.#chunks[this.#first];
+    if (chunk === undefined) return EMPTY;
+    const part = chunk.subarray(this.#offset, this.#offset + most);
+    this.#offset += part.length;
+    if (this.#offset >= chunk.length) this.#dropFirst();
+    return part;
   }
 
   #dropFirst(): void {
