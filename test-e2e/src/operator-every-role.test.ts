@@ -45,8 +45,20 @@ beforeAll(async () => {
   await Promise.all([
     start("translator", (folder) => translatorToml(folder, [upstream(pool, "tcp")])),
     start("mining-device", (folder) => sv2MinerToml(folder, upstream(pool, "tcp"), "e2e.device")),
+    start("watch", (folder) => watchToml(folder, `http://${templates.monitoringAddress}`)),
   ]);
 });
+
+const watchToml = (folder: string, target: string): string => `
+monitoring_address = "127.0.0.1:0"
+[[targets]]
+name = "templates"
+target = "${target}"
+[iroh]
+secret_key_path = "${folder}/watch.key"
+relay = "disabled"
+bind = ["127.0.0.1:0"]
+`;
 
 afterAll(async () => {
   await operator[Symbol.asyncDispose]();
@@ -60,7 +72,7 @@ async function call(role: TestRole): Promise<RpcConnection> {
 }
 
 // Those that others need come last.
-const order = ["mining-device", "translator", "jd-client", "jd-server", "pool", "template-provider"];
+const order = ["watch", "mining-device", "translator", "jd-client", "jd-server", "pool", "template-provider"];
 
 describe("over Iroh an operator", () => {
   test("is served by every role there is", () => {
@@ -79,8 +91,8 @@ describe("over Iroh an operator", () => {
     expect(status.document).toMatchObject({ connections: expect.any(Array) as unknown });
     const { body } = await clientOf(metricsService, connection).read({}, options);
     expect(body).toContain('sv2_rpc_calls_total{service="status",method="get",transport="iroh",result="ok"} 1');
-    expect(await control.log_level({ level: "info" }, options)).toMatchObject({ level: "info" });
-    expect(await control.reload({}, options)).toMatchObject({ result: "unchanged" });
+    expect(await control.log_level({ level: "warn" }, options)).toMatchObject({ level: "warn" });
+    expect(await control.reload({}, options)).toMatchObject({ result: "applied", applied: ["log_level"] });
     await expect(control.disconnect({ id: 1_000_000 }, options)).rejects.toMatchObject({ code: "not-found" });
     expect(await control.drain({}, options)).toEqual({ draining: true });
     expect(await role.exited()).toBe(0);

@@ -10,6 +10,7 @@ export {
   encryptionKind,
   type IrohSettings,
   irohSettings,
+  lastAnswersMs,
   type ProcessSettings,
   processSettings,
   transportKind,

@@ -7,7 +7,7 @@ import {
   toOutboundLimits,
 } from "@adit/mining-shell";
 import { aborted, Condition, within } from "@adit/network-helpers";
-import type { RoleContext } from "@adit/role-kit";
+import { lastAnswersMs, type RoleContext } from "@adit/role-kit";
 import {
   checkRoutes,
   listenLimitKeys,
@@ -35,8 +35,6 @@ export interface JdClientParts extends CoreParts {
 const TICK_MS = 1000;
 /** How the ways to the template provider are chosen among, as those to pools are. */
 const fallbackKeys = upstreamKeys.filter((key) => key.startsWith("fallback."));
-/** What is kept of the stop timeout for the goodbye: messages on their way are sent, and connections closed. */
-const GOODBYE_MS = 4000;
 
 /** One jd-client: its core, its template provider, its upstreams and its miners, and the order in which they stop. */
 export class JdClient {
@@ -150,9 +148,8 @@ export class JdClient {
   /** Pools answer shares in batches, and jobs that were just declared have shares kept for them. */
   async #lastAnswers(stoppingSince: number): Promise<void> {
     const { context, config } = this.#parts;
-    const timeoutMs = config.shutdownTimeoutSecs * 1000;
-    const patienceMs = Math.max(timeoutMs - GOODBYE_MS, timeoutMs / 2);
-    await within(Math.max(0, stoppingSince + patienceMs - performance.now()), this.#answered.met());
+    const until = stoppingSince + lastAnswersMs(config);
+    await within(Math.max(0, until - performance.now()), this.#answered.met());
     context.log.info({ unansweredShares: this.#core.pendingShares }, "upstreams told goodbye");
   }
 

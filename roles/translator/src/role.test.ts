@@ -192,7 +192,7 @@ describe("a pool that asks to reconnect", () => {
     await first.sendElsewhere(host, port);
     await eventually(async () =>
       expect(await readFile(join(folder, "translator.log"), "utf8")).toContain(
-        "not signed by the configured authority key",
+        "not signed by the authority key in the config",
       ),
     );
     const { length } = first.accepted;

@@ -7,7 +7,7 @@ import {
   nextConnectionId,
   within,
 } from "@adit/network-helpers";
-import { describeError, peerFields, type RoleContext } from "@adit/role-kit";
+import { describeError, lastAnswersMs, peerFields, type RoleContext } from "@adit/role-kit";
 import type { Network } from "@adit/role-network";
 import { Admission } from "./admission.ts";
 import type { TranslatorConfig } from "./config.ts";
@@ -37,9 +37,6 @@ export const liveLimitKeys: readonly string[] = [
   "limits.new_miners_burst",
   "limits.max_outbound_bytes",
 ];
-
-/** How long the answers to the last shares are waited for when the translator stops; pools answer in batches. */
-const ANSWERS_MS = 2000;
 
 /** The shell around the core: gives it what comes in, in the order it comes, and does what it says. */
 export class Translator implements AsyncDisposable {
@@ -99,11 +96,11 @@ export class Translator implements AsyncDisposable {
    * their last shares are waited for, and upstreams are told goodbye.
    */
   async connect(): Promise<void> {
-    const { context, core } = this.#parts;
+    const { config, context, core } = this.#parts;
     this.#dispatch({ type: "tick" });
     await aborted(context.signal);
     this.#isStopping = true;
-    await within(ANSWERS_MS, this.#answered.met());
+    await within(lastAnswersMs(config), this.#answered.met());
     context.log.info({ unansweredShares: core.pendingSubmits }, "upstreams told goodbye");
     this.#dispatch({ type: "stop" });
   }

@@ -231,7 +231,7 @@ describe.concurrent.each<readonly [Kind, Over]>([
     const another = encodeAuthorityPublicKey(authorityPublicKey(new Uint8Array(32).fill(7)));
     const upstream = server.upstream.replace(server.authority, another);
     await using device = await RoleInProcess.start("mining-device", (folder) => deviceToml(folder, kind, upstream));
-    await device.logged(/not signed by the configured authority key/, 20_000);
+    await device.logged(/not signed by the authority key in the config/, 20_000);
     expect([device.status().hashes, device.readiness]).toEqual([0, []]);
   });
 

@@ -40,7 +40,7 @@ test("a translator does not mine for a pool of the wrong authority or with an ex
   await using wary = await RoleInProcess.start("translator", (folder) =>
     translatorToml(folder, [entry(someAuthority), entry(expired.authority)]),
   );
-  await wary.logged(/not signed by the configured authority key/);
+  await wary.logged(/not signed by the authority key in the config/);
   await wary.logged(/certificate has expired/);
   expect(wary.status().upstream.state).not.toBe("connected");
 });

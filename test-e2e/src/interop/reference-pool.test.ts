@@ -133,7 +133,7 @@ describe("their pool on our template provider", () => {
       translator.logLines().find(({ msg }) => /accepting Stratum V1/.test(msg)),
     );
     using miner = await Sv1Miner.dial(String(listening["address"]));
-    await translator.logged(/not signed by the configured authority key/);
+    await translator.logged(/not signed by the authority key in the config/);
     expect((await translator.status()).upstream.state).not.toBe("connected");
     expect([miner.jobs, miner.accepted]).toEqual([0, 0]);
     expect(await theirs(({ user_identity }) => user_identity.startsWith("deceived"))).toEqual([]);

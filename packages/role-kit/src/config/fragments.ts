@@ -52,6 +52,18 @@ export interface ProcessSettings {
   readonly rpc: RpcSettings;
 }
 
+/** What is kept of the stop timeout for the goodbye: messages on their way are sent, and connections closed. */
+const GOODBYE_MS = 4000;
+
+/**
+ * How long a role that stops may wait for its upstreams' answers to its last shares, in milliseconds from when it was told
+ * to stop: pools answer in batches, seconds apart.
+ */
+export function lastAnswersMs({ shutdownTimeoutSecs }: Pick<ProcessSettings, "shutdownTimeoutSecs">): number {
+  const timeoutMs = shutdownTimeoutSecs * 1000;
+  return Math.max(timeoutMs - GOODBYE_MS, timeoutMs / 2);
+}
+
 const relayServer = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe("relay URL, e.g. https://relay.example.org/"),
   quicPort: z
