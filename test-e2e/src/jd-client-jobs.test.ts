@@ -34,7 +34,10 @@ function troublesOf(client: TestRole): { readonly failures: readonly unknown[]; 
   const lines = client.logLines();
   return {
     failures: lines.flatMap((line) => (line.msg === "upstream failed" ? [line["code"]] : [])),
-    changes: lines.flatMap((line) => (line.msg === "upstream changed" ? [line["reason"]] : [])),
+    // Of its template provider the same event tells.
+    changes: lines.flatMap((line) =>
+      line.msg === "upstream changed" && line["upstream"] === undefined ? [line["reason"]] : [],
+    ),
   };
 }
 

@@ -458,7 +458,7 @@ test("a pool that sends its miners where nobody is keeps them while it gives wor
   await until("shares at the honest pool", async () =>
     (await pool.status()).channels.some((one) => one.user_identity === name && one.shares_accepted > 0),
   );
-  const dials = translator.log().match(/"type":"dialling","transport":"tcp","address":"127\.0\.0\.1:1"/g) ?? [];
+  const dials = translator.log().match(/"address":"127\.0\.0\.1:1","msg":"dialling upstream"/g) ?? [];
   // At most three at once are followed, and one more in each minute.
   expect(dials.length).toBeGreaterThan(0);
   expect(dials.length).toBeLessThan(6);
