@@ -6,18 +6,10 @@ import { describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { openNetwork } from "./network.ts";
 import { listenLimits } from "./settings.ts";
+import { miningHello as hello, miningServer as server } from "./testing/mining-server.ts";
 import { type TestContext, testContext } from "./testing/role-context.ts";
 
 const limits = z.strictObject(listenLimits).parse({});
-const server = {
-  protocol: "mining",
-  supportedFlags: 0,
-  successFlags: () => 0,
-  supportedExtensions: [],
-  requiredExtensions: [],
-  maxPayload: () => 1024,
-} as const;
-const hello = { protocol: "mining", flags: 0, requestExtensions: [], requiredExtensions: [] } as const;
 const loopback = { bind: ["127.0.0.1:0", "[::1]:0"], lanInterfaces: ["127.0.0.1"] };
 
 /** Whether mDNS works on this machine's loopback interface. A container may have it switched off. */

@@ -9,6 +9,7 @@ import { z } from "zod";
 import { generateAuthority, loadAuthority } from "./authority.ts";
 import { openNetwork, type Served } from "./network.ts";
 import { listenLimits } from "./settings.ts";
+import { miningHello as hello, miningServer as server } from "./testing/mining-server.ts";
 import { testContext } from "./testing/role-context.ts";
 
 async function folder(): Promise<string> {
@@ -45,17 +46,6 @@ describe("an authority key", () => {
 });
 
 const limits = z.strictObject(listenLimits).parse({});
-
-const server = {
-  protocol: "mining",
-  supportedFlags: 0,
-  successFlags: () => 0,
-  supportedExtensions: [],
-  requiredExtensions: [],
-  maxPayload: () => 1024,
-} as const;
-
-const hello = { protocol: "mining", flags: 0, requestExtensions: [], requiredExtensions: [] } as const;
 
 describe("a role's network", () => {
   test("serves TCP and Iroh at once, dials both, shows both in one status, and logs no key", async () => {

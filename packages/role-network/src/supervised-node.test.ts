@@ -9,17 +9,10 @@ import { IrohIdentity } from "./iroh-identity.ts";
 import { startNode } from "./iroh-node.ts";
 import { irohNeed, openNetwork } from "./network.ts";
 import { listenLimits } from "./settings.ts";
+import { miningHello as hello, miningServer as server } from "./testing/mining-server.ts";
 import { testContext } from "./testing/role-context.ts";
 
 const WAIT = { timeout: 15_000, interval: 50 };
-const server = {
-  protocol: "mining",
-  supportedFlags: 0,
-  successFlags: () => 0,
-  supportedExtensions: [],
-  requiredExtensions: [],
-  maxPayload: () => 1024,
-} as const;
 
 /** A UDP socket that has a port of 127.0.0.1 to itself. */
 async function occupied() {
@@ -60,7 +53,6 @@ describe("a node whose port is taken", () => {
     expect([tcp?.state, quic?.state]).toEqual(["listening", "failed"]);
     expect(quic?.error).toMatch(/in use/);
     const port = Number(tcp?.address?.split(":").at(-1));
-    const hello = { protocol: "mining", flags: 0, requestExtensions: [], requiredExtensions: [] } as const;
     const upstream = { transport: "tcp", prefer: "tcp", encryption: "plain", directAddresses: [] } as const;
     await using _ = await network.dial({ ...upstream, address: "127.0.0.1", port }, hello, context);
     expect(network.endpointId).toMatch(/^[0-9a-f]{64}$/);
