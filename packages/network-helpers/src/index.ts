@@ -13,6 +13,7 @@ export { HandshakeGate, type HandshakeGateOptions } from "./handshake-gate.ts";
 export { formatHostPort, type HostPort, parseHostPort } from "./host-port.ts";
 export { createKeyFile } from "./iroh/key-file.ts";
 export { reconnectRules } from "./reconnect-rules.ts";
+export { type RouteChanges, RouteTable } from "./route-table.ts";
 export {
   type ClientSecurity,
   MAX_PAYLOAD_BEFORE_SETUP,

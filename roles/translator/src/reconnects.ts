@@ -2,7 +2,7 @@ import { reconnectRules } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
 import { TokenBucket } from "@adit/token-bucket";
 import type { Outbox } from "./outbox.ts";
-import { routeFields } from "./route-table.ts";
+import { routeFields } from "./route-fields.ts";
 import type { UpstreamSession } from "./upstream-session.ts";
 import type { UpstreamSessions } from "./upstream-sessions.ts";
 

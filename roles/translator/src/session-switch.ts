@@ -3,14 +3,15 @@ import {
   ChoiceDecisions,
   type InUse,
   type RouteState,
+  RouteTable,
   UpstreamChoice,
 } from "@adit/network-helpers";
 import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { Outbox } from "./outbox.ts";
 import type { PlacedMiners } from "./placed-miners.ts";
-import { RouteTable, routeFields } from "./route-table.ts";
+import { routeFields } from "./route-fields.ts";
 import type { SessionHost } from "./session-host.ts";
-import type { UpstreamPlan, UpstreamState } from "./upstream-plan.ts";
+import type { UpstreamPlan, UpstreamRoute, UpstreamState } from "./upstream-plan.ts";
 import type { UpstreamRules } from "./upstream-rules.ts";
 import { UpstreamSession } from "./upstream-session.ts";
 import { UpstreamSessions } from "./upstream-sessions.ts";
@@ -28,7 +29,7 @@ export interface SessionSwitchParts {
 /** Which session is mined in: begins, uses, leaves and ends sessions as the choice of the upstream decides. */
 export class SessionSwitch {
   readonly sessions: UpstreamSessions;
-  readonly routes: RouteTable;
+  readonly routes: RouteTable<UpstreamRoute>;
   readonly #parts: SessionSwitchParts;
   readonly #choice: UpstreamChoice<FailureCode>;
   readonly #decisions = new ChoiceDecisions<FailureCode>((decision) => this.#carryOut(decision));
@@ -43,7 +44,7 @@ export class SessionSwitch {
     this.#parts = parts;
     const choosing = { policy, soloAfterMs: undefined, random: rules.random };
     this.#choice = new UpstreamChoice({ ...choosing, routes }, outbox.now);
-    this.routes = new RouteTable(routes);
+    this.routes = new RouteTable(routes, ({ name, transport }) => `${name} over ${transport}`);
     this.sessions = new UpstreamSessions(outbox, (id, route) => {
       return new UpstreamSession({ id, route, rules, outbox, host, nextRequestId: () => this.#nextRequestId() });
     });

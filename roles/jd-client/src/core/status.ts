@@ -1,7 +1,7 @@
 import type { MiningServerStatus, Totals } from "@adit/channels";
-import type { InUse, RouteState } from "@adit/network-helpers";
+import type { InUse, RouteState, RouteTable } from "@adit/network-helpers";
 import type { CounterName } from "./effects.ts";
-import type { RouteTable } from "./route-table.ts";
+import type { UpstreamRoute } from "./upstream-plan.ts";
 
 /** An upstream in the status document. */
 export interface UpstreamStatus {
@@ -53,7 +53,7 @@ export interface JdClientStatus {
 export interface StatusParts {
   readonly server: MiningServerStatus;
   readonly inUse: InUse;
-  readonly table: RouteTable;
+  readonly table: RouteTable<UpstreamRoute>;
   /** Of each route that is listed or in use, by its id. */
   readonly states: ReadonlyMap<number, RouteState>;
   readonly cachedShares: number;

@@ -6,6 +6,7 @@ import {
   type ChoiceReason,
   type InUse,
   type RouteState,
+  RouteTable,
   UpstreamChoice,
 } from "@adit/network-helpers";
 import type { ReconnectTarget } from "@adit/role-network";
@@ -14,14 +15,13 @@ import { type Failure, type FailureCode, routeFailure } from "./failure.ts";
 import type { JdClientOptions } from "./jd-client-options.ts";
 import type { MinerSide } from "./miner-side.ts";
 import type { Outbox } from "./outbox.ts";
-import { RouteTable } from "./route-table.ts";
 import type { Session } from "./session.ts";
 import { sessionMaker } from "./session-maker.ts";
 import { type NewsOfSession, Sessions } from "./sessions.ts";
 import { ShareCache } from "./share-cache.ts";
 import { TemplateSide } from "./template-side.ts";
 import { TemplateTransactions } from "./template-transactions.ts";
-import type { UpstreamPart, UpstreamPlan } from "./upstream-plan.ts";
+import type { UpstreamPart, UpstreamPlan, UpstreamRoute } from "./upstream-plan.ts";
 import { WorkLedger } from "./work-ledger.ts";
 
 /** Why something else is mined for. */
@@ -38,7 +38,7 @@ export class UpstreamSide {
   readonly #cache = new ShareCache();
   readonly #templates: TemplateSide;
   /** The ways to upstreams. */
-  readonly routes: RouteTable;
+  readonly routes: RouteTable<UpstreamRoute>;
   readonly #sessions: Sessions;
   readonly #choice: UpstreamChoice<FailureCode>;
   readonly #ledger = new WorkLedger();
@@ -53,7 +53,7 @@ export class UpstreamSide {
     const shared = { outbox, cache: this.#cache, transactions, hashrate: miners.hashrate };
     this.#sessions = new Sessions(outbox, sessionMaker(options, shared));
     this.#templates = new TemplateSide({ mode, transactions, sessions: this.#sessions, outbox });
-    this.routes = new RouteTable(plan.routes);
+    this.routes = new RouteTable(plan.routes, ({ rules }) => rules.name);
     this.#choice = new UpstreamChoice({ ...plan, soloAfterMs, random }, outbox.now);
   }
 
