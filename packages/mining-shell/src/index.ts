@@ -27,6 +27,5 @@ export {
   templateProviderKeys,
   templateProviders,
   templateProviderType,
-  transportOfAll,
 } from "./template-provider-settings.ts";
 export type { TemplateEvent } from "./template-reader.ts";

@@ -1,4 +1,5 @@
 import { REQUIRES_FIXED_VERSION, REQUIRES_VERSION_ROLLING, REQUIRES_WORK_SELECTION } from "@adit/codec";
+import { transportOfAll } from "@adit/role-network";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { checkMiningLimits, miningLimits, toChannelLimits, toOutboundLimits } from "./mining-limits.ts";
@@ -9,7 +10,7 @@ import {
   miningListener,
   toServerOptions,
 } from "./mining-settings.ts";
-import { templateProviders, templateProviderType, transportOfAll } from "./template-provider-settings.ts";
+import { templateProviders, templateProviderType } from "./template-provider-settings.ts";
 
 const config = z
   .strictObject({

@@ -61,12 +61,6 @@ export function templateProviders({ fallbacks, ...first }: Sv2Tp): readonly Upst
   return [first, ...fallbacks].map(asUpstream);
 }
 
-/** What all of them come to: `iroh` or `tcp` when there is no other way to any. */
-export function transportOfAll(providers: readonly UpstreamSettings[]): UpstreamSettings["transport"] {
-  const [transport = "dual", ...others] = new Set(providers.map((one) => one.transport));
-  return others.length === 0 ? transport : "dual";
-}
-
 function asUpstream({ publicKey, ...upstream }: Provider): UpstreamSettings {
   const authorityPubkey = upstream.authorityPubkey ?? publicKey;
   const key = authorityPubkey === undefined ? {} : { authorityPubkey };

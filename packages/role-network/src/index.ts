@@ -13,6 +13,7 @@ export {
   openNetwork,
   type Served,
   type ServeOptions,
+  transportOfAll,
 } from "./network.ts";
 export { isNegotiation, Outbound, type OutboundOptions } from "./outbound.ts";
 export { peerMetrics } from "./peer-metrics.ts";

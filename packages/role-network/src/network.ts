@@ -154,6 +154,12 @@ export function irohNeed(all: readonly TransportKind[], others: readonly Transpo
   return [...all, ...others].some((transport) => transport !== "tcp") ? "wanted" : "no";
 }
 
+/** What upstreams of which one is enough come to: `iroh` or `tcp` when there is no other way to any. */
+export function transportOfAll(upstreams: readonly { readonly transport: TransportKind }[]): TransportKind {
+  const [transport = "dual", ...others] = new Set(upstreams.map((one) => one.transport));
+  return others.length === 0 ? transport : "dual";
+}
+
 /** A node for the operator's calls alone. When it does not start, the role does its work without them meanwhile. */
 async function irohForCalls(
   { rpc, iroh }: { readonly rpc?: RpcSettings; readonly iroh: IrohSettings },

@@ -10,6 +10,7 @@ import { aborted, Condition, within } from "@adit/network-helpers";
 import { lastAnswersMs, type RoleContext } from "@adit/role-kit";
 import {
   checkRoutes,
+  fallbackKeys,
   listenLimitKeys,
   moveTarget,
   type Network,
@@ -33,8 +34,6 @@ export interface JdClientParts extends CoreParts {
 }
 
 const TICK_MS = 1000;
-/** How the ways to the template provider are chosen among, as those to pools are. */
-const fallbackKeys = upstreamKeys.filter((key) => key.startsWith("fallback."));
 
 /** One jd-client: its core, its template provider, its upstreams and its miners, and the order in which they stop. */
 export class JdClient {

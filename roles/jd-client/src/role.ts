@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from "node:crypto";
-import { templateProviders, transportOfAll } from "@adit/mining-shell";
+import { templateProviders } from "@adit/mining-shell";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
-import { irohNeed, openNetwork } from "@adit/role-network";
+import { irohNeed, openNetwork, transportOfAll } from "@adit/role-network";
 import { type JdClientConfig, jdClientConfig } from "./config.ts";
 import { EXTRANONCE_INDEXES } from "./core/jd-client-core.ts";
 import { JdClient } from "./jd-client.ts";

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
-import { rewardScript, templateProviders, transportOfAll } from "@adit/mining-shell";
+import { rewardScript, templateProviders } from "@adit/mining-shell";
 import type { RoleContext, RoleDefinition } from "@adit/role-kit";
-import { irohNeed, openNetwork } from "@adit/role-network";
+import { irohNeed, openNetwork, transportOfAll } from "@adit/role-network";
 import { openSqliteStore, type ShareStore, type SqliteStoreOptions } from "@adit/share-store";
 import { type PoolConfig, poolConfig } from "./config.ts";
 import { JobDeclaration } from "./job-declaration.ts";

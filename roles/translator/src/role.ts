@@ -7,6 +7,7 @@ import {
   type Network,
   openNetwork,
   RouteBook,
+  transportOfAll,
   transportsTo,
   upstreamKeys,
 } from "@adit/role-network";
@@ -26,9 +27,8 @@ export const translatorRole: RoleDefinition<TranslatorConfig> = {
 };
 
 async function run(config: TranslatorConfig, context: RoleContext<TranslatorConfig>): Promise<void> {
-  const transports = config.upstreams.map(({ transport }) => transport);
   // With one pool that TCP leads to, there is somewhere to mine.
-  const needsIroh = transports.every((one) => one === "iroh") ? "required" : irohNeed([], transports);
+  const needsIroh = irohNeed([transportOfAll(config.upstreams)]);
   await using network = await openNetwork({ iroh: config.iroh, rpc: config.rpc, needsIroh }, context);
   const book = new RouteBook<TranslatorUpstream, Transport>(transportsTo);
   const core = new TranslatorCore(optionsOf(config, network, planOf(config, book)));
